@@ -1,0 +1,112 @@
+import type { EndMode } from '#domain/entitlement.ts';
+import type { BrokerId, GrantId, SessionId } from '#domain/id.ts';
+import type { JsonObject } from '#domain/json.ts';
+import type { SessionEndReason } from '#domain/lifecycle.ts';
+import type { RefusalCode } from '#domain/refusal.ts';
+
+/** SCRAM-SHA-256 (RFC 5802, RFC 7677) as the server keeps it: nobody can sign in with it. Byte strings in base64. */
+export interface ScramVerifier {
+  readonly iterations: number;
+  readonly salt: string;
+  readonly storedKey: string;
+  readonly serverKey: string;
+}
+
+/** How the client proved who it is. The broker has checked the proof; the gate says what it is worth. */
+export type ClientProof =
+  /** It knows the one-time token with this handle; the gate consumes it, once. */
+  | { readonly by: 'token'; readonly handle: string }
+  /** It holds the key of a certificate that Brevet's authority signed; SHA-256 of its DER in hex, and its subject's id. */
+  | { readonly by: 'certificate'; readonly fingerprint: string; readonly subject: string };
+
+export interface OpenSession {
+  readonly protocol: 'postgresql';
+  readonly broker: BrokerId;
+  readonly proof: ClientProof;
+  /** The target's name as the client wrote it; `null` when a grant or token already says which. */
+  readonly target: string | null;
+  /** The database, account ... inside the target that the client asked for; `null` for the target's default. */
+  readonly within: string | null;
+  /** The one grant to use, when the client named it. */
+  readonly grant: GrantId | null;
+  /** An entitlement to request on the spot when there is no grant, with the reason. */
+  readonly request: { readonly entitlement: string; readonly reason: string; readonly duration: string | null } | null;
+  /** How long to wait in place for a pending request to be decided; 0 for not at all, at most 3,600. */
+  readonly waitSeconds: number;
+  readonly client: { readonly address: string; readonly application: string | null };
+}
+
+/** Leave to open one session. `upstream` holds the credential: it never leaves the broker's memory. */
+export interface SessionTicket {
+  readonly session: SessionId;
+  readonly grant: GrantId;
+  readonly principalName: string;
+  readonly entitlementName: string;
+  /** Milliseconds until the cut, counted from the gate's answer: the broker adds it to its own monotonic clock. */
+  readonly remainingMs: number;
+  /** The broker must renew at least this often. */
+  readonly leaseMs: number;
+  /** After this long without a renewal the broker cuts by itself. */
+  readonly graceMs: number;
+  readonly endMode: EndMode;
+  readonly warnMs: number;
+  readonly maskLiterals: boolean;
+  readonly upstream: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: 'disable' | 'prefer' | 'require' | 'verify-full';
+    readonly ca: string | null;
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+    /** Settings that the broker pins in the startup packet, such as `default_transaction_read_only`. */
+    readonly settings: Readonly<Record<string, string>>;
+  };
+}
+
+export interface GateRefusal {
+  readonly refused: RefusalCode;
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+/** What the gate wants done to a running session. */
+export type SessionOrder =
+  | { readonly session: SessionId; readonly order: 'cut'; readonly reason: SessionEndReason; readonly message: string }
+  | { readonly session: SessionId; readonly order: 'deadline'; readonly remainingMs: number }
+  | { readonly session: SessionId; readonly order: 'go_on' };
+
+/** One recorded stretch of a session. `seq` is dense from 0; a chunk may be handed in twice and is kept once. */
+export interface RecordingChunk {
+  readonly session: SessionId;
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  /** Statements, or commands, in it: for counters, not for truth. */
+  readonly events: number;
+}
+
+export interface SessionEnd {
+  readonly session: SessionId;
+  readonly reason: SessionEndReason;
+  readonly counters: { readonly statements: number; readonly bytesIn: number; readonly bytesOut: number };
+}
+
+/**
+ * What a broker asks before and during a session. It fails closed: no answer within the caller's patience is a no.
+ * `open` may be asked by many brokers at once for one token; exactly one gets a ticket.
+ */
+export interface Gate {
+  /** A verifier to challenge with. For an unknown handle: a stable made-up one, so that nothing is learnt. */
+  tokenVerifier(handle: string): Promise<ScramVerifier>;
+  /** Aborting `signal` (the client went away) ends a wait and leaves nothing behind. */
+  open(ask: OpenSession, signal: AbortSignal): Promise<SessionTicket | GateRefusal>;
+  /** The upstream connection stands; `facts` (a backend's pid, say) help to find and end it later. */
+  started(session: SessionId, facts: JsonObject): Promise<void>;
+  /** Renews the leases of all sessions of a broker at once; an order for each, also for one the gate does not know. */
+  renew(broker: BrokerId, sessions: readonly SessionId[]): Promise<readonly SessionOrder[]>;
+  /** Rejects when the recorder can't keep it: the broker ends the session. */
+  record(chunk: RecordingChunk): Promise<void>;
+  ended(end: SessionEnd): Promise<void>;
+  /** Orders that can't wait for the next renewal. Answers how to stop listening. */
+  onOrder(listener: (order: SessionOrder) => void): () => void;
+}
