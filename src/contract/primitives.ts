@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** What many messages are made of. Every object is strict: a field that is not known is refused. */
+export const ulid = '[0-7][0-9a-hjkmnp-tv-z]{25}';
+const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_${ulid}$`), `an id that starts with ${prefix}_`);
+
+export const PrincipalId = id('(?:per|wkl)');
+export const RequestId = id('req');
+export const GrantId = id('grt');
+export const SessionId = id('ses');
+export const TargetId = id('tgt');
+export const EntitlementId = id('ent');
+export const KeyId = id('key');
+
+/** Names that people type: ASCII by rule, so that none looks like another. */
+export const Name = z.string().regex(/^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits, dots, dashes');
+/** Seconds, or what people write: 45m, 1h30m. */
+export const Duration = z.union([z.int().min(1).max(31_622_400), z.string().min(1).max(40)]);
+export const Instant = z.iso.datetime({ offset: true });
+export const Seconds = z.int().min(0);
+export const JsonObject = z.record(z.string(), z.json());
+export const Reason = z.string().trim().min(1).max(2000);
+export const Ticket = z.string().trim().min(1).max(200);
+
+export const PrincipalRef = z.strictObject({
+  id: PrincipalId,
+  kind: z.enum(['person', 'workload']),
+  name: z.string(),
+  displayName: z.string(),
+});
+export const TargetRef = z.strictObject({ id: TargetId, name: z.string(), type: z.string() });
+export const EntitlementRef = z.strictObject({ id: EntitlementId, name: z.string(), title: z.string(), revision: z.int() });
+
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  /** The `next` of the page before. */
+  cursor: z.string().min(1).max(200).optional(),
+});
+export const page = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), next: z.string().nullable() });
