@@ -18,7 +18,8 @@ export const Target = z.strictObject({
   }),
   entitlements: z.array(EntitlementRef),
 });
-export const NewCredential = z.strictObject({ credential: z.string().min(1).max(10_000) });
+/** Brevet's own secret for the target, or, with `account`, the one that a brokered session signs in with. */
+export const NewCredential = z.strictObject({ credential: z.string().min(1).max(10_000), account: z.string().min(1).max(63).optional() });
 export const StandingPrivilege = z.strictObject({ account: z.string(), privilege: z.string(), on: z.string() });
 
 /** Access as code: the files of a folder, as they stand. YAML for objects, `.cedar` for policies, `*.test.yaml` for policy tests. */

@@ -1,6 +1,7 @@
 import type { GrantKind } from '#domain/entitlement.ts';
 import type { GrantId, PartId, TargetId } from '#domain/id.ts';
 import type { Json, JsonObject } from '#domain/json.ts';
+import type { SessionTicket } from './gate.ts';
 
 /** A target as a connector sees it. `credential` is Brevet's own (administrative) secret for it, opened; never log it. */
 export interface TargetAccess {
@@ -97,5 +98,16 @@ export interface Connector {
   listOwned(target: TargetAccess): Promise<readonly OwnedObject[]>;
   /** Removes an object that no live grant owns: neutralise, end its sessions, drop. Absent is success. */
   removeOwned(target: TargetAccess, name: string): Promise<Withdrawn>;
+  /**
+   * Where and as whom a broker signs in for a session. `within` is what the client asked for inside the target (a
+   * database); @throws Refusal `forbidden` when the scope does not reach it.
+   */
+  upstream(ask: {
+    readonly target: JsonObject;
+    readonly scope: JsonObject;
+    readonly user: string;
+    readonly password: string;
+    readonly within: string | null;
+  }): SessionTicket['upstream'];
   listStanding(target: TargetAccess): Promise<readonly StandingPrivilege[]>;
 }

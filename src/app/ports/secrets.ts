@@ -1,8 +1,5 @@
 import type { JsonObject } from '#domain/json.ts';
 
-/** Unpredictable bytes, handed in by `main`: the only source of randomness that keys, nonces and tokens are made of. */
-export type RandomBytes = (count: number) => Uint8Array;
-
 /**
  * What a sealed value belongs to: the table, the row and the field, as in `targets/tgt_.../credential`. It is
  * authenticated with the value, so that a value copied to another row does not open there.

@@ -53,6 +53,8 @@ export interface Page {
 
 export interface PrincipalTable {
   byId(id: PrincipalId): Promise<Principal | null>;
+  /** Holds the row: what counts a principal's things goes one after the other. */
+  lock(id: PrincipalId): Promise<Principal | null>;
   byName(name: string): Promise<Principal | null>;
   all(): Promise<readonly Principal[]>;
   ownedBy(person: PersonId): Promise<readonly Principal[]>;
@@ -152,6 +154,8 @@ export interface GrantTable {
   /** Writes state, instants, end reason: everything that may change. */
   update(grant: Grant): Promise<void>;
   list(filter: GrantFilter, page: Page): Promise<readonly Grant[]>;
+  /** Locks every grant that has not ended: held by or for a principal, or with a part on a target. In order of id. */
+  lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId }): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `scheduled` whose start has come. */
   lockStarting(now: Date, limit: number): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `active` whose deadline has come, oldest first. */
@@ -217,14 +221,23 @@ export interface SessionFilter {
   readonly live?: boolean;
 }
 
+export interface SessionStanding {
+  readonly session: SessionId;
+  readonly cutReason: SessionEndReason | null;
+  readonly grantState: Grant['state'];
+  readonly deadline: Date | null;
+}
+
 export interface SessionTable {
   insert(session: Session): Promise<void>;
   byId(id: SessionId): Promise<Session | null>;
   lock(id: SessionId): Promise<Session | null>;
   list(filter: SessionFilter, page: Page): Promise<readonly Session[]>;
   activate(id: SessionId, facts: JsonObject): Promise<boolean>;
-  /** Extends the leases of those still live on this broker and answers them all, with their grant's deadline. */
-  renew(broker: string, ids: readonly SessionId[], until: Date): Promise<readonly { readonly session: Session; readonly grant: Grant }[]>;
+  /** Extends the leases of those still live on this broker to `leaseMs` plus their grant's grace from now; answers them all, with their grants. */
+  renew(broker: string, ids: readonly SessionId[], leaseMs: number): Promise<readonly { readonly session: Session; readonly grant: Grant }[]>;
+  /** Where these sessions and their grants stand, without locking; those not known are left out. */
+  standing(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
   cut(filter: SessionFilter & { readonly id?: SessionId }, reason: SessionEndReason): Promise<readonly SessionId[]>;
   end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;

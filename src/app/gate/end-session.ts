@@ -1,0 +1,47 @@
+import { sessionEnded } from '#domain/events/session-events.ts';
+import type { SessionId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import { knowActor, type Actor } from '../actor.ts';
+import type { App } from '../app.ts';
+import type { SessionEnd } from '../ports/gate.ts';
+import type { Tx } from '../ports/store.ts';
+
+/** The broker tells that a session is over. Told twice, it counts once. */
+export async function sessionIsOver(app: App, end: SessionEnd): Promise<void> {
+  await app.store.transaction(async (tx) => {
+    const ended = await tx.sessions.end(end.session, { at: tx.now, reason: end.reason, ...end.counters });
+    if (!ended) return;
+    await tx.log(sessionEnded(ended));
+    // A removal may wait for its last session.
+    await tx.notify('work');
+  });
+}
+
+/** Its holder, a reviewer of its grant, or an administrator asks for the end. @throws Refusal `not_found` */
+export async function endSession(app: App, actor: Actor, id: SessionId): Promise<void> {
+  await app.store.transaction(async (tx) => {
+    const session = await tx.sessions.byId(id);
+    if (!session || !(await mayEnd(tx, actor, session.principal, session.grant))) throw new Refusal('not_found', 'there is no such session');
+    if (session.state !== 'ended') await tx.sessions.cut({ id }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
+    await tx.notify('sessions', id);
+  });
+}
+
+/** Every live session of a principal or on a target. Answers how many. @throws Refusal `forbidden` */
+export function endSessions(app: App, actor: Actor, of: Parameters<Tx['sessions']['cut']>[0]): Promise<number> {
+  return app.store.transaction(async (tx) => {
+    const known = await knowActor(tx, actor.id);
+    if (!known.principal.administrator) throw new Refusal('forbidden', 'only administrators end sessions of others');
+    const cut = await tx.sessions.cut(of, 'ended_by_admin');
+    await tx.notify('sessions');
+    return cut.length;
+  });
+}
+
+async function mayEnd(tx: Tx, actor: Actor, holder: string, grantId: Parameters<Tx['grants']['byId']>[0]): Promise<boolean> {
+  const known = await knowActor(tx, actor.id);
+  if (known.principal.administrator || holder === actor.id) return true;
+  const grant = await tx.grants.byId(grantId);
+  const mine = new Set(known.memberships.map((membership) => membership.group));
+  return grant?.entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group))) ?? false;
+}

@@ -1,0 +1,82 @@
+import type { SessionId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { App } from '../app.ts';
+import type { Gate, GateRefusal, OpenSession, SessionOrder, SessionTicket } from '../ports/gate.ts';
+import type { Identity } from '../ports/identity.ts';
+import { sessionIsOver } from './end-session.ts';
+import { openSession, startSession } from './open-session.ts';
+import { recordChunk } from './record-chunk.ts';
+import { orderFrom, renewSessions } from './renew-sessions.ts';
+import { waitForGrant } from './wait-for-grant.ts';
+
+/**
+ * The gate over this process's own store. One for each server; its brokers ask it, in this process or over a channel.
+ * It remembers which sessions its brokers carry only to know whom to wake: the truth is in the store.
+ */
+export function localGate(app: App, identity: Identity): Gate & Disposable {
+  const carried = new Map<SessionId, OpenSession['broker']>();
+  const listeners = new Set<(order: SessionOrder) => void>();
+
+  /** Somebody ended something: asks anew for all sessions of our brokers, and passes on what can't wait. */
+  let asking: Promise<void> | null = null;
+  let askAgain = false;
+  const wake = () => {
+    askAgain = true;
+    asking ??= (async () => {
+      while (askAgain) {
+        askAgain = false;
+        await passOnOrders(app, carried, listeners).catch((error: unknown) => app.journal.warn('orders wait for the next renewal', { message: String(error).slice(0, 200) }));
+      }
+    })().finally(() => (asking = null));
+  };
+  const stopListening = app.store.listen('sessions', wake);
+
+  return {
+    async tokenVerifier(handle) {
+      const token = await app.store.transaction((tx) => tx.credentials.token(handle, tx.now));
+      return token?.verifier ?? identity.madeUpVerifier(handle);
+    },
+    async open(ask, signal) {
+      const answer = await openOrRefuse(app, ask, signal);
+      if ('session' in answer) carried.set(answer.session, ask.broker);
+      return answer;
+    },
+    started: (session, facts) => startSession(app, session, facts),
+    renew: (broker, sessions) => renewSessions(app, broker, sessions),
+    record: (chunk) => recordChunk(app, chunk),
+    async ended(end) {
+      await sessionIsOver(app, end);
+      carried.delete(end.session);
+    },
+    onOrder(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    [Symbol.dispose]: stopListening,
+  };
+}
+
+async function openOrRefuse(app: App, ask: OpenSession, signal: AbortSignal): Promise<SessionTicket | GateRefusal> {
+  try {
+    return await openSession(app, ask);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'no_active_grant' && ask.proof.by === 'certificate' && (ask.waitSeconds > 0 || ask.request !== null)) {
+      return await waitForGrant(app, ask, signal).catch(asRefusal);
+    }
+    return asRefusal(error);
+  }
+}
+
+function asRefusal(error: unknown): GateRefusal {
+  if (!(error instanceof Refusal)) throw error;
+  return { refused: error.code, message: error.message, hint: error.details.hint ?? null };
+}
+
+/** One look at all carried sessions: the reasons that others wrote, and deadlines that moved. */
+async function passOnOrders(app: App, carried: ReadonlyMap<SessionId, OpenSession['broker']>, listeners: ReadonlySet<(order: SessionOrder) => void>): Promise<void> {
+  if (carried.size === 0) return;
+  const orders = await app.store.transaction(async (tx) => (await tx.sessions.standing([...carried.keys()])).map((standing) => orderFrom(standing, tx.now)));
+  for (const order of orders) {
+    for (const listener of listeners) listener(order);
+  }
+}

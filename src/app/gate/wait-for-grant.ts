@@ -1,0 +1,83 @@
+import type { RequestId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { Actor } from '../actor.ts';
+import type { App } from '../app.ts';
+import type { OpenSession, SessionTicket } from '../ports/gate.ts';
+import { submitRequest } from '../submit-request.ts';
+import { openSession } from './open-session.ts';
+
+/** How often to look when no wake-up comes. */
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * A refused connection that asked to wait: sends the request that it named, waits for the decision in place, and goes
+ * through. Whoever waits with nothing pending and nothing asked is refused at once.
+ * @throws Refusal what `openSession` last said, or why the request was refused
+ */
+export async function waitForGrant(app: App, ask: OpenSession, signal: AbortSignal): Promise<SessionTicket> {
+  if (ask.request !== null) await requestOnTheSpot(app, ask, ask.request);
+  let looks = 0;
+  for (;;) {
+    const woken = nextWake(app, signal);
+    try {
+      return await openSession(app, ask);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'no_active_grant') throw error;
+      if (signal.aborted || looks >= Math.max(ask.waitSeconds, ask.request === null ? 0 : 10)) throw error;
+      const waiting = await somethingIsComing(app, ask);
+      if (!waiting) throw error;
+    }
+    looks += await woken;
+  }
+}
+
+async function requestOnTheSpot(app: App, ask: OpenSession, request: NonNullable<OpenSession['request']>): Promise<RequestId> {
+  if (ask.proof.by !== 'certificate') throw new Refusal('forbidden', 'only a certificate can ask on the spot');
+  const { fingerprint, subject } = ask.proof;
+  const actor = await app.store.transaction(async (tx): Promise<Actor> => {
+    const certificate = await tx.credentials.certificate(fingerprint, tx.now);
+    // A certificate that is bound to one grant asks for nothing else.
+    if (!certificate || certificate.principal !== subject || certificate.grant !== null) {
+      throw new Refusal('unauthenticated', 'this certificate cannot ask for access');
+    }
+    return {
+      id: certificate.principal,
+      authentication: { method: 'certificate', at: tx.now, phishingResistant: false, by: fingerprint },
+      clientAddress: ask.client.address,
+    };
+  });
+  const sent = await submitRequest(app, actor, {
+    entitlement: request.entitlement, reason: request.reason, ticket: null, duration: request.duration, startAt: null, onBehalfOf: null, extends: null,
+  });
+  return sent.id;
+}
+
+/** Whether a request of theirs is pending, or a grant is on its way. */
+function somethingIsComing(app: App, ask: OpenSession): Promise<boolean> {
+  return app.store.transaction(async (tx) => {
+    if (ask.proof.by !== 'certificate') return false;
+    const certificate = await tx.credentials.certificate(ask.proof.fingerprint, tx.now);
+    if (!certificate) return false;
+    const page = { before: null, limit: 1 };
+    const pending = await tx.requests.list({ principal: certificate.principal, state: 'pending' }, page);
+    const scheduled = await tx.grants.list({ principal: certificate.principal, state: 'scheduled' }, page);
+    const activating = await tx.grants.list({ principal: certificate.principal, state: 'activating' }, page);
+    return pending.length + scheduled.length + activating.length > 0;
+  });
+}
+
+/** Resolves at the next change of a request or grant, or after a second, with the seconds that passed at most. */
+function nextWake(app: App, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    const stop = app.store.listen('requests', () => done(0));
+    const timer = setTimeout(() => done(1), LOOK_EVERY_MS);
+    const onAbort = () => done(1);
+    signal.addEventListener('abort', onAbort, { once: true });
+    function done(seconds: number) {
+      clearTimeout(timer);
+      stop();
+      signal.removeEventListener('abort', onAbort);
+      resolve(seconds);
+    }
+  });
+}

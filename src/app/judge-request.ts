@@ -1,0 +1,100 @@
+import { parseDuration, formatDuration, type Seconds } from '#domain/duration.ts';
+import type { Entitlement } from '#domain/entitlement.ts';
+import type { Grant } from '#domain/grant.ts';
+import type { PrincipalId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import { actorContext, isDisabled, knowActor, knowPrincipal, policyPrincipal, type Actor, type Known } from './actor.ts';
+import type { App } from './app.ts';
+import { currentPolicies, policyResource } from './ask-policy.ts';
+import type { PolicySet, Verdict } from './ports/policy.ts';
+import type { Tx } from './ports/store.ts';
+
+/** What somebody asks for, as it came in. */
+export interface RequestInput {
+  readonly entitlement: string;
+  readonly reason: string;
+  readonly ticket: string | null;
+  /** Seconds or `45m`; `null` for the entitlement's default. */
+  readonly duration: number | string | null;
+  readonly startAt: Date | null;
+  readonly onBehalfOf: string | null;
+  /** The grant whose deadline it asks to move. */
+  readonly extends: Grant | null;
+}
+
+/** A request as it would be sent, with both verdicts: the preview shows it, the submission acts on it. */
+export interface Judgement {
+  readonly known: Known;
+  readonly onBehalfOf: PrincipalId | null;
+  readonly entitlement: Entitlement;
+  readonly durationSeconds: Seconds;
+  readonly policies: PolicySet;
+  readonly request: Verdict;
+  readonly autoApprove: Verdict;
+  readonly outcome: 'approved_by_policy' | 'needs_review' | 'refused';
+}
+
+/**
+ * Judges a request without sending it. @throws Refusal `not_found`, `duration_too_long`, `invalid_duration`,
+ * `invalid_input` for what no policy could allow.
+ */
+export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: RequestInput): Promise<Judgement> {
+  const known = await knowActor(tx, actor.id);
+  const entitlement = await tx.catalogue.entitlementByName(input.entitlement);
+  if (!entitlement || entitlement.retiredAt !== null) {
+    throw new Refusal('not_found', `there is no entitlement "${input.entitlement}"`, { hint: 'brevet entitlements lists what may be requested.' });
+  }
+  const durationSeconds = input.duration === null ? entitlement.defaultDuration : parseDuration(input.duration);
+  if (durationSeconds > entitlement.maxDuration) {
+    throw new Refusal('duration_too_long', `${entitlement.name} can be had for at most ${formatDuration(entitlement.maxDuration)}`, {
+      field: '/duration',
+      facts: { maxDurationSeconds: entitlement.maxDuration },
+    });
+  }
+  checkStart(app, tx.now, input.startAt);
+  const behalf = await knowBehalf(tx, known, input.onBehalfOf);
+
+  const policies = await currentPolicies(tx);
+  const context = {
+    ...actorContext(actor, tx.now),
+    durationSeconds,
+    reason: input.reason,
+    ...(input.startAt === null ? {} : { startAt: input.startAt.toISOString() }),
+    ...(input.ticket === null ? {} : { ticket: input.ticket }),
+    ...(behalf === null ? {} : { onBehalfOf: behalf.principal.name }),
+  };
+  const resource = await policyResource(tx, entitlement);
+  const ask = (action: 'request' | 'extend' | 'autoApprove', who: Known) =>
+    app.policy.decide(policies, { action, principal: policyPrincipal(who), resource, context });
+
+  // Acting for somebody is held to the smaller of both rights: each must be allowed.
+  const first = input.extends === null ? 'request' : 'extend';
+  const request = smaller(ask(first, known), behalf && ask(first, behalf));
+  const autoApprove = smaller(ask('autoApprove', known), behalf && ask('autoApprove', behalf));
+  const outcome = !request.allowed ? 'refused' : autoApprove.allowed ? 'approved_by_policy' : entitlement.stages.length > 0 ? 'needs_review' : 'refused';
+  return { known, onBehalfOf: behalf?.principal.id ?? null, entitlement, durationSeconds, policies, request, autoApprove, outcome };
+}
+
+function smaller(own: Verdict, others: Verdict | null): Verdict {
+  return others === null || !own.allowed ? own : others;
+}
+
+function checkStart(app: App, now: Date, startAt: Date | null): void {
+  if (startAt === null) return;
+  const ahead = (startAt.getTime() - now.getTime()) / 1000;
+  if (Number.isNaN(ahead) || ahead < -60) throw new Refusal('invalid_input', 'the start lies in the past', { field: '/startAt' });
+  if (ahead > app.limits.startWithinSeconds) {
+    throw new Refusal('invalid_input', `the start lies further ahead than ${formatDuration(app.limits.startWithinSeconds)}`, { field: '/startAt' });
+  }
+}
+
+async function knowBehalf(tx: Tx, known: Known, name: string | null): Promise<Known | null> {
+  if (name === null) return null;
+  const person = await tx.principals.byName(name);
+  const behalf = person && (await knowPrincipal(tx, person.id));
+  // Only a workload acts for somebody, and in this version only for its owner: nobody else has agreed to it.
+  if (!behalf || known.principal.kind !== 'workload' || behalf.principal.id !== known.principal.owner || isDisabled(behalf)) {
+    throw new Refusal('forbidden', 'only a workload may act for a person, and only for the person who owns it', { field: '/onBehalfOf' });
+  }
+  return behalf;
+}

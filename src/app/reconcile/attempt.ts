@@ -1,0 +1,65 @@
+import type { Grant, GrantPart } from '#domain/grant.ts';
+import { Refusal } from '#domain/refusal.ts';
+import { connectorFor, type App } from '../app.ts';
+import type { Connector, PartPlan } from '../ports/connector.ts';
+import type { ClaimedPart, Tx } from '../ports/store.ts';
+import { openTarget } from '../target-access.ts';
+
+/** One attempt at one part: what a worker holds while it touches a target. */
+export interface Attempt {
+  readonly grant: Grant;
+  readonly part: GrantPart;
+  readonly connector: Connector;
+  readonly plan: PartPlan;
+}
+
+/** Opens what an attempt needs. `deadline` is what the target itself will be told. */
+export async function openAttempt(app: App, tx: Tx, { part }: ClaimedPart, deadline: Date): Promise<Attempt> {
+  const grant = await tx.grants.byId(part.grant);
+  if (!grant) throw new Refusal('internal', `part ${part.id} has no grant`);
+  const { type, access } = await openTarget(app, tx, part.target);
+  const connector = connectorFor(app, type);
+  const plan: PartPlan = {
+    grant: part.grant,
+    part: part.id,
+    target: access,
+    kind: part.kind,
+    scope: part.scope,
+    objectName: part.objectName,
+    account: part.account,
+    deadline,
+    fence: part.fence,
+    prior: part.prior,
+  };
+  return { grant, part, connector, plan };
+}
+
+export const secretIdentity = (part: GrantPart['id']) => `grant_parts/${part}/secret`;
+
+/** What went wrong, for the operator and the grant's page: a refusal's own words, never a stranger's stack. */
+export function whatWentWrong(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof Refusal) return { code: error.code, message: error.message };
+  return { code: 'internal', message: error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : 'an unknown failure' };
+}
+
+/** 1 s, 2 s, 4 s ... 60 s: only between attempts that reached the target and failed. Removals never stop. */
+export function backoffMs(attempts: number): number {
+  return Math.min(60_000, 1000 * 2 ** Math.min(attempts, 6));
+}
+
+/** Puts a failed attempt back. An unreachable target closes its lanes until a probe gets through. */
+export async function putBack(app: App, attempt: { part: GrantPart; target: string }, error: unknown): Promise<void> {
+  const { part } = attempt;
+  const { code, message } = whatWentWrong(error);
+  const unreachable = code === 'target_unreachable';
+  app.journal.warn('an attempt on a target failed', { grant: part.grant, part: part.id, target: attempt.target, fence: part.fence, code, message });
+  await app.store.transaction(async (tx) => {
+    if (unreachable) {
+      const health = await tx.catalogue.health(part.target);
+      await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, unreachableSince: health?.unreachableSince ?? tx.now, problem: message });
+    }
+    const wait = unreachable ? 1000 : backoffMs(part.attempts);
+    await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`);
+  });
+}
+

@@ -1,0 +1,41 @@
+import { partAbsent, partRemoving } from '#domain/events/grant-events.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { App } from '../app.ts';
+import type { ClaimedPart, Tx } from '../ports/store.ts';
+import { openAttempt, putBack, type Attempt } from './attempt.ts';
+
+/**
+ * Takes one claimed part away from its target and believes nothing but what it reads back. Anything short of that is
+ * tried again, for ever.
+ */
+export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void> {
+  const { part } = claimed;
+  try {
+    const attempt = await app.store.transaction((tx) => planRemoval(app, tx, claimed));
+    if (!attempt) return;
+    const taken = await attempt.connector.withdraw(attempt.plan);
+    if (!taken.gone) throw new Refusal('target_refused', `read back and still there: ${JSON.stringify(taken.evidence).slice(0, 300)}`);
+    await app.store.transaction(async (tx) => {
+      if (!(await tx.parts.absent(part.id, part.fence, taken.evidence))) return;
+      await tx.log(partAbsent(attempt.grant, part, taken.evidence, taken.residue));
+      await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, unreachableSince: null, problem: null });
+      await tx.notify('work');
+    });
+  } catch (error) {
+    await putBack(app, { part, target: part.target }, error);
+  }
+}
+
+async function planRemoval(app: App, tx: Tx, claimed: ClaimedPart): Promise<Attempt | null> {
+  const { part } = claimed;
+  const attempt = await openAttempt(app, tx, claimed, part.deadline ?? tx.now);
+  if (part.state !== 'removing') {
+    if (!(await tx.parts.plan(part.id, part.fence, { state: 'removing' }))) return null;
+    await tx.log(partRemoving(attempt.grant, part));
+  }
+  if (part.kind !== 'brokered_session') return attempt;
+  // Nothing of ours stands on the target but the connections that brokers made: those are what to end and look for.
+  const sessions = await tx.sessions.list({ grant: part.grant }, { before: null, limit: 10_000 });
+  const backends = sessions.filter((session) => session.part === part.id).map((session) => session.facts);
+  return { ...attempt, plan: { ...attempt.plan, prior: { ...part.prior, backends } } };
+}

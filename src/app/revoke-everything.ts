@@ -1,0 +1,45 @@
+import { requestCancelled } from '#domain/events/request-events.ts';
+import type { GrantId, PrincipalId, RequestId, TargetId } from '#domain/id.ts';
+import type { EndReason } from '#domain/lifecycle.ts';
+import { Refusal } from '#domain/refusal.ts';
+import { knowActor, type Actor } from './actor.ts';
+import type { App } from './app.ts';
+import type { Tx } from './ports/store.ts';
+import { takeAway } from './take-away.ts';
+
+export interface Taken {
+  readonly grants: readonly GrantId[];
+  readonly requests: readonly RequestId[];
+  readonly sessions: number;
+}
+
+/** Everything of a principal, or on a target, in one action. @throws Refusal `forbidden` unless an administrator asks */
+export function revokeEverything(app: App, actor: Actor, of: { principal: PrincipalId } | { target: TargetId }, note: string): Promise<Taken> {
+  return app.store.transaction(async (tx) => {
+    const known = await knowActor(tx, actor.id);
+    if (!known.principal.administrator) throw new Refusal('forbidden', 'only administrators revoke everything at once');
+    if ('principal' in of) return await takeFromPrincipal(tx, of.principal, 'revoked', actor.id, note);
+    return await takeGrants(tx, { target: of.target }, 'revoked', actor.id, note);
+  });
+}
+
+/** Grants held by, or held for, a principal; and their pending requests, so that nothing is granted a moment later. */
+export async function takeFromPrincipal(tx: Tx, principal: PrincipalId, reason: EndReason, actor: PrincipalId | 'system', note: string | null): Promise<Taken> {
+  const requests: RequestId[] = [];
+  for (const pending of await tx.requests.list({ principal, state: 'pending' }, { before: null, limit: 1000 })) {
+    const request = await tx.requests.lock(pending.id);
+    if (request?.state !== 'pending') continue;
+    await tx.requests.decide(request.id, 'cancelled', tx.now, note);
+    await tx.log(requestCancelled(request, actor === 'system' ? principal : actor));
+    requests.push(request.id);
+  }
+  const taken = await takeGrants(tx, { principal }, reason, actor, note);
+  return { ...taken, requests };
+}
+
+async function takeGrants(tx: Tx, of: { principal: PrincipalId } | { target: TargetId }, reason: EndReason, actor: PrincipalId | 'system', note: string | null): Promise<Taken> {
+  const grants = await tx.grants.lockLive(of);
+  const sessions = await tx.sessions.list({ ...of, live: true }, { before: null, limit: 100_000 });
+  await takeAway(tx, grants, reason, actor, note);
+  return { grants: grants.filter((g) => g.state !== 'revoking').map((g) => g.id), requests: [], sessions: sessions.length };
+}
