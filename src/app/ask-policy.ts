@@ -1,4 +1,5 @@
 import type { Entitlement } from '#domain/entitlement.ts';
+import type { PrincipalId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from './app.ts';
 import type { PolicyAction, PolicyContext, PolicyPrincipal, PolicyResource, PolicySet, Verdict } from './ports/policy.ts';
@@ -6,7 +7,7 @@ import { verdictJson } from './ports/policy.ts';
 import type { Tx } from './ports/store.ts';
 
 /** @throws Refusal `unavailable` before any policy was published: with no policy nothing is granted */
-export async function currentPolicies(tx: Tx): Promise<PolicySet> {
+export async function currentPolicies(tx: Tx): Promise<PolicySet & { readonly publishedBy: PrincipalId | null }> {
   const set = await tx.policies.current();
   if (set) return set;
   throw new Refusal('unavailable', 'no policies are published yet', { hint: 'An administrator publishes them with: brevet apply FOLDER' });

@@ -70,10 +70,15 @@ export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: Reques
   // Acting for somebody is held to the smaller of both rights: each must be allowed.
   const first = input.extends === null ? 'request' : 'extend';
   const request = smaller(ask(first, known), behalf && ask(first, behalf));
-  const autoApprove = smaller(ask('autoApprove', known), behalf && ask('autoApprove', behalf));
+  // Separation of duties (A10): who published these policies is not approved by them alone.
+  const author = policies.publishedBy !== null && [actor.id, known.principal.owner].includes(policies.publishedBy);
+  const judged = smaller(ask('autoApprove', known), behalf && ask('autoApprove', behalf));
+  const autoApprove = author && judged.allowed ? { ...judged, allowed: false, failed: [AUTHOR] } : judged;
   const outcome = !request.allowed ? 'refused' : autoApprove.allowed ? 'approved_by_policy' : entitlement.stages.length > 0 ? 'needs_review' : 'refused';
   return { known, onBehalfOf: behalf?.principal.id ?? null, entitlement, durationSeconds, policies, request, autoApprove, outcome };
 }
+
+const AUTHOR = { id: 'separation-of-duties', message: 'you published these policies: they do not approve you without a reviewer' };
 
 function smaller(own: Verdict, others: Verdict | null): Verdict {
   return others === null || !own.allowed ? own : others;

@@ -90,6 +90,8 @@ export interface TargetHealth {
 }
 
 export interface CatalogueTable {
+  /** Holds the whole catalogue against other writers until the end of the transaction: one `apply` at a time. */
+  lockAll(): Promise<void>;
   groups(): Promise<readonly Group[]>;
   saveGroup(group: Group): Promise<void>;
   members(group: GroupId): Promise<readonly { readonly principal: PrincipalId; readonly since: Date }[]>;
@@ -112,7 +114,8 @@ export interface CatalogueTable {
 }
 
 export interface PolicyTable {
-  current(): Promise<PolicySet | null>;
+  /** The newest version, with who published it: nobody profits alone from a policy that they published. */
+  current(): Promise<(PolicySet & { readonly publishedBy: PrincipalId | null }) | null>;
   version(version: number): Promise<PolicySet | null>;
   publish(version: number, sources: readonly PolicySource[], by: PrincipalId | null, at: Date): Promise<void>;
 }
@@ -154,8 +157,8 @@ export interface GrantTable {
   /** Writes state, instants, end reason: everything that may change. */
   update(grant: Grant): Promise<void>;
   list(filter: GrantFilter, page: Page): Promise<readonly Grant[]>;
-  /** Locks every grant that has not ended: held by or for a principal, or with a part on a target. In order of id. */
-  lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId }): Promise<readonly Grant[]>;
+  /** Locks every grant that has not ended: held by or for a principal, with a part on a target, or of an entitlement. In order of id. */
+  lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId } | { readonly entitlement: EntitlementId }): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `scheduled` whose start has come. */
   lockStarting(now: Date, limit: number): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `active` whose deadline has come, oldest first. */

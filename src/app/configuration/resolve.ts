@@ -1,0 +1,101 @@
+import { formatDuration, parseDuration } from '#domain/duration.ts';
+import type { ApprovalStage, Entitlement, EntitlementPart } from '#domain/entitlement.ts';
+import type { JsonObject } from '#domain/json.ts';
+import { Refusal } from '#domain/refusal.ts';
+import { connectorFor, type App } from '../app.ts';
+import type { Desired, Place } from './desired.ts';
+import { finding, type ConfigurationFinding } from './read-files.ts';
+
+/** An entitlement as the files want it, with names where ids will stand. */
+export interface ResolvedEntitlement {
+  readonly title: string;
+  readonly folder: string | null;
+  readonly parts: readonly (Omit<EntitlementPart, 'target'> & { readonly target: string })[];
+  readonly stages: readonly (Omit<ApprovalStage, 'groups'> & { readonly groups: readonly string[] })[];
+  readonly defaultDuration: number;
+  readonly maxDuration: number;
+  readonly endMode: Entitlement['endMode'];
+  readonly warnSeconds: number;
+  readonly graceSeconds: number;
+  readonly maskLiterals: boolean;
+}
+
+export interface Resolved {
+  readonly desired: Desired;
+  /** Configurations as the connectors normalise them. */
+  readonly targets: ReadonlyMap<string, JsonObject>;
+  readonly entitlements: ReadonlyMap<string, ResolvedEntitlement>;
+  readonly findings: readonly ConfigurationFinding[];
+}
+
+/** Checks what the shape could not: names that exist, scopes that the connector takes, durations in order. */
+export function resolve(app: App, desired: Desired, people: ReadonlySet<string>): Resolved {
+  const findings: ConfigurationFinding[] = [];
+  const check = <T>(place: Place, work: () => T): T | null => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const field = error.details.field ? `${error.details.field}: ` : '';
+      findings.push(finding(error.code, `${field}${error.message}${error.details.hint ? ` (${error.details.hint})` : ''}`, place));
+      return null;
+    }
+  };
+  const demand = (known: boolean, kind: string, name: string, place: Place) => {
+    if (!known) findings.push(finding('unknown_name', `there is no ${kind} "${name}"`, place));
+  };
+
+  for (const [name, group] of Object.entries(desired.groups)) {
+    for (const member of group.members) demand(people.has(member) || Object.hasOwn(desired.people, member) || Object.hasOwn(desired.workloads, member), 'person or workload', member, desired.whereIs('groups', name));
+  }
+  for (const [name, workload] of Object.entries(desired.workloads)) {
+    demand(people.has(workload.owner) || Object.hasOwn(desired.people, workload.owner), 'person', workload.owner, desired.whereIs('workloads', name));
+  }
+  for (const [name, folder] of Object.entries(desired.folders)) {
+    if (folder.administrators) demand(Object.hasOwn(desired.groups, folder.administrators), 'group', folder.administrators, desired.whereIs('folders', name));
+  }
+  const targets = new Map<string, JsonObject>();
+  for (const [name, target] of Object.entries(desired.targets)) {
+    const place = desired.whereIs('targets', name);
+    if (target.folder) demand(Object.hasOwn(desired.folders, target.folder), 'folder', target.folder, place);
+    const config = check(place, () => connectorFor(app, target.type).parseConfig(target.config));
+    if (config) targets.set(name, config);
+  }
+  const entitlements = new Map<string, ResolvedEntitlement>();
+  for (const name of Object.keys(desired.entitlements)) {
+    const resolved = check(desired.whereIs('entitlements', name), () => resolveEntitlement(app, desired, name, demand));
+    if (resolved) entitlements.set(name, resolved);
+  }
+  return { desired, targets, entitlements, findings };
+}
+
+function resolveEntitlement(app: App, desired: Desired, name: string, demand: (known: boolean, kind: string, name: string, place: Place) => void): ResolvedEntitlement {
+  const wanted = desired.entitlements[name];
+  if (!wanted) throw new Refusal('internal', `no entitlement ${name}`);
+  const place = desired.whereIs('entitlements', name);
+  if (wanted.folder) demand(Object.hasOwn(desired.folders, wanted.folder), 'folder', wanted.folder, place);
+  const maxDuration = parseDuration(wanted.maximum);
+  const defaultDuration = wanted.default === undefined ? Math.min(maxDuration, 1800) : parseDuration(wanted.default);
+  if (defaultDuration > maxDuration) throw new Refusal('duration_too_long', `the default is longer than the maximum of ${formatDuration(maxDuration)}`);
+  const parts = wanted.parts.map((part) => {
+    const target = desired.targets[part.target];
+    demand(target !== undefined, 'target', part.target, place);
+    return { target: part.target, kind: part.kind, scope: target ? connectorFor(app, target.type).parseScope(part.kind, part.scope) : {} };
+  });
+  const stages = wanted.stages.map((stage, index) => {
+    for (const group of stage.groups) demand(Object.hasOwn(desired.groups, group), 'group', group, place);
+    return { name: stage.name ?? `stage ${index + 1}`, groups: stage.groups, required: stage.required };
+  });
+  return {
+    title: wanted.title,
+    folder: wanted.folder ?? null,
+    parts,
+    stages,
+    defaultDuration,
+    maxDuration,
+    endMode: wanted.end,
+    warnSeconds: parseDuration(wanted.warn),
+    graceSeconds: parseDuration(wanted.grace),
+    maskLiterals: wanted.maskLiterals,
+  };
+}
