@@ -1,0 +1,85 @@
+import type { PolicyFinding } from '#app/ports/policy.ts';
+
+/** Every code that validation and lint of policies report. A closed list: documentation and pipelines refer to it. */
+export const FINDING_CODES = [
+  // validation
+  'policy_too_large', // more text or more policies than a set may hold
+  'policy_too_complex', // nested or chained deeper than the engine can safely evaluate
+  'policy_syntax', // not Cedar
+  'policy_schema', // Cedar, but not about the world of the schema: unknown type, attribute, unguarded optional fact
+  'policy_never_applies', // Cedar proves that it can't hold for any question
+  'policy_template', // a template; Brevet has no links for it
+  'policy_id_missing',
+  'policy_id_invalid',
+  'policy_id_duplicate',
+  'hidden_character', // bidirectional control or zero-width character: the text does not say what it shows
+  'name_not_ascii', // names are ASCII by rule; this one is a look-alike or a mistake
+  // lint of policies
+  'reason_missing',
+  'action_unconstrained',
+  'principal_unconstrained',
+  'resource_unconstrained',
+  'auto_approve_unbounded', // no condition reads the duration
+  'auto_approve_wildcard',
+  'self_review_not_excluded',
+  'break_glass_weak', // no condition reads how the person signed in
+  'forbid_everything',
+  'unknown_name',
+  'empty_group',
+  // lint of a catalogue
+  'no_approval_path',
+  'no_requester',
+  'stage_unpassable',
+  'stage_without_substitute',
+  'duration_over_limit',
+  'folder_differs',
+  // policy tests
+  'test_invalid',
+] as const;
+export type FindingCode = (typeof FINDING_CODES)[number];
+
+/** A place in a file, counted from 1; columns count characters, not bytes. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export function finding(
+  severity: PolicyFinding['severity'],
+  code: FindingCode,
+  message: string,
+  place: Place | null,
+  policy: string | null = null,
+): PolicyFinding {
+  return { severity, code, message, file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null, policy };
+}
+
+export function placeOf({ file, line, column }: Place): Place {
+  return { file, line, column };
+}
+
+/** ` Did you mean "orders-read"?` for the nearest known name, or an empty string when none is near. */
+export function didYouMean(name: string, known: Iterable<string>): string {
+  let best = '';
+  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.slice(0, 64), candidate.slice(0, 64));
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best === '' ? '' : ` Did you mean "${best}"?`;
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
