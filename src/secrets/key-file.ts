@@ -4,14 +4,14 @@
  */
 import { link, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { RandomBytes } from '#app/ports/secrets.ts';
+import type { Random } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { KEY_BYTES, parseRootKey, type KeyProvider, type RootKey } from './root-key.ts';
 
 export interface KeyFileOptions {
   /** The first key's file; the folder must exist. */
   readonly path: string;
-  readonly random: RandomBytes;
+  readonly random: Random;
   /**
    * `create` on a fresh data folder only. With sealed rows already in the store a missing key is a disaster to report,
    * not a reason to make another key: `refuse`.
@@ -47,7 +47,7 @@ export function fileKeyProvider(options: KeyFileOptions): KeyProvider {
  * Adds a key that becomes the newest wherever the ring is loaded from then on. Load it in every process before a row
  * is sealed under it; then rewrap (rewrap-rows.ts); then `retireOldKeys`.
  */
-export async function addKeyFile(path: string, random: RandomBytes): Promise<RootKey> {
+export async function addKeyFile(path: string, random: Random): Promise<RootKey> {
   for (;;) {
     const file = numbered(path, ((await keyNumbers(path))[0] ?? 0) + 1);
     // Another process that rotates at the same moment takes this number; then the next one is ours.
@@ -88,14 +88,14 @@ async function keyNumbers(path: string): Promise<number[]> {
  * a temporary name before it appears under its own. `link` and not `rename`: rename would silently replace the key
  * that another process has just made and may already have used.
  */
-async function placeNewKey(file: string, random: RandomBytes): Promise<boolean> {
-  const temporary = `${file}.${Buffer.from(random(8)).toString('hex')}.new`;
+async function placeNewKey(file: string, random: Random): Promise<boolean> {
+  const temporary = `${file}.${Buffer.from(random.bytes(8)).toString('hex')}.new`;
   const handle = await open(temporary, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(file, error);
   });
   try {
     try {
-      await handle.writeFile(`${HEADER}${Buffer.from(random(KEY_BYTES)).toString('base64')}\n`);
+      await handle.writeFile(`${HEADER}${Buffer.from(random.bytes(KEY_BYTES)).toString('base64')}\n`);
       await handle.sync();
     } finally {
       await handle.close();

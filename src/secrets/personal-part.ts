@@ -11,7 +11,8 @@
  * - the length is rounded up, so that it does not tell a name.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { SealBroken, type RandomBytes } from '#app/ports/secrets.ts';
+import type { Random } from '#app/ports/runtime.ts';
+import { SealBroken } from '#app/ports/secrets.ts';
 import { canonicalJson } from '#domain/canonical-json.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { KEY_BYTES } from './root-key.ts';
@@ -26,8 +27,8 @@ export const PADDED_TO = 64;
 /** Each key encrypts one text only, which is what makes a constant nonce right. */
 const NONCE = Buffer.alloc(12);
 
-export function sealPersonalPart(subjectKey: Uint8Array, personal: JsonObject, entry: string, random: RandomBytes): Uint8Array {
-  const salt = random(SALT);
+export function sealPersonalPart(subjectKey: Uint8Array, personal: JsonObject, entry: string, random: Random): Uint8Array {
+  const salt = random.bytes(SALT);
   const { key, commitment } = derive(subjectKey, salt);
   const cipher = createCipheriv('aes-256-gcm', key, NONCE, { authTagLength: TAG });
   cipher.setAAD(about(entry));

@@ -8,7 +8,8 @@
  * reason why session recordings and log entries are encrypted under data keys and not through here one by one.
  */
 import { createCipheriv, createDecipheriv, type CipherKey } from 'node:crypto';
-import { SealBroken, type RandomBytes, type Secrets, type SecretIdentity } from '#app/ports/secrets.ts';
+import type { Random } from '#app/ports/runtime.ts';
+import { SealBroken, type Secrets, type SecretIdentity } from '#app/ports/secrets.ts';
 import { openPersonalPart, sealPersonalPart } from './personal-part.ts';
 import { KEY_BYTES, KEY_ID_BYTES, type KeyRing } from './root-key.ts';
 
@@ -19,10 +20,10 @@ const WRAP = 1 + KEY_ID_BYTES;
 const BODY = WRAP + NONCE + KEY_BYTES + TAG;
 const SHORTEST = BODY + NONCE + TAG;
 
-export function makeSecrets(ring: KeyRing, random: RandomBytes): Secrets {
+export function makeSecrets(ring: KeyRing, random: Random): Secrets {
   const seal: Secrets['seal'] = (plaintext, identity) => {
-    const dataKey = random(KEY_BYTES);
-    const body = encrypt(dataKey, random(NONCE), Buffer.from(plaintext as string), about('body', identity));
+    const dataKey = random.bytes(KEY_BYTES);
+    const body = encrypt(dataKey, random.bytes(NONCE), Buffer.from(plaintext as string), about('body', identity));
     return Buffer.concat([wrap(ring, random, dataKey, identity), body]);
   };
   const open: Secrets['open'] = (sealed, identity) =>
@@ -39,7 +40,7 @@ export function makeSecrets(ring: KeyRing, random: RandomBytes): Secrets {
       decrypt(dataKey, sealed.subarray(BODY), about('body', identity), identity); // a broken payload is not passed on as good
       return Buffer.concat([wrap(ring, random, dataKey, identity), sealed.subarray(BODY)]);
     },
-    newSubjectKey: (subject) => seal(random(KEY_BYTES), subjectIdentity(subject)),
+    newSubjectKey: (subject) => seal(random.bytes(KEY_BYTES), subjectIdentity(subject)),
     sealPersonal: (subject, key, personal, entry) => sealPersonalPart(openSubjectKey(subject, key), personal, entry, random),
     openPersonal: (subject, key, sealed, entry) => openPersonalPart(openSubjectKey(subject, key), sealed, entry),
   };
@@ -49,9 +50,9 @@ export function subjectIdentity(subject: string): SecretIdentity {
   return `subjects/${subject}/key`;
 }
 
-function wrap(ring: KeyRing, random: RandomBytes, dataKey: Uint8Array, identity: SecretIdentity): Uint8Array {
+function wrap(ring: KeyRing, random: Random, dataKey: Uint8Array, identity: SecretIdentity): Uint8Array {
   const { id, key } = ring.newest;
-  const wrapped = encrypt(key, random(NONCE), dataKey, about(`key ${id}`, identity));
+  const wrapped = encrypt(key, random.bytes(NONCE), dataKey, about(`key ${id}`, identity));
   return Buffer.concat([Buffer.of(VERSION), Buffer.from(id, 'hex'), wrapped]);
 }
 

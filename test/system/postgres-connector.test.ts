@@ -1,0 +1,95 @@
+/**
+ * The PostgreSQL connector on the oldest and the newest server at hand, signed in as a superuser and as a mere
+ * CREATEROLE role: what differs between 15 and 18 is who may grant a membership, end a session and drop a role.
+ */
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { chooseAccount } from '#store/embedded/account.ts';
+import { prepareBinaries } from '#store/embedded/binaries.ts';
+import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
+import { debianBin } from '#test/worlds/postgres-server.ts';
+
+async function embedded(): Promise<string> {
+  const folder = join(tmpdir(), 'brevet-test-programs'); // used only where the package itself can't be run
+  await mkdir(folder, { recursive: true });
+  return dirname((await prepareBinaries(folder, await chooseAccount([]))).postgres);
+}
+
+for (const [version, bin] of [['Debian\'s', debianBin], ['18', embedded]] as const) {
+  for (const admin of ['superuser', 'createrole'] as const) {
+    test(`PostgreSQL ${version}, Brevet as ${admin}: every kind of grant comes, works, and goes without a trace`, { timeout: 60_000 }, async () => {
+      await using world = await startPostgresTarget({ bin: await bin(), admin, conf: ['max_prepared_transactions = 5'] });
+      await world.sql("create role lent; grant select on hr.secrets to lent; grant usage on schema hr to lent; create role ada login password 'ada'; grant usage on schema sales to ada");
+      if (admin === 'createrole' && world.server.bin !== (await debianBin())) await world.sql('grant lent to brevet_admin with admin option');
+      await account(world);
+      if (admin === 'createrole') {
+        const plan = world.plan({ roles: ['lent'] }, { kind: 'temporary_elevation', account: 'ada' });
+        await assert.rejects(world.connector.prepare(plan), /could not end the sessions/);
+        await world.sql('grant pg_signal_backend, pg_read_all_stats to brevet_admin');
+      }
+      await elevation(world);
+      assert.deepEqual(await world.connector.listOwned(world.target), []);
+    });
+  }
+}
+
+async function account(world: PostgresTarget): Promise<void> {
+  const before = await world.fingerprint();
+  const plan = world.plan({ database: 'orders', access: 'read-write', tables: ['sales.orders', 'sales.lines'], functions: ['sales.close_month'], createIn: ['sales'], roles: ['lent'] });
+  await world.connector.provision(plan, yes);
+  const { secret } = await world.connector.provision({ ...plan, fence: 2 }, yes);
+  await using session = await world.session(plan.objectName, secret ?? '');
+  await session.query("insert into sales.orders (customer) values ('new'); insert into sales.lines (what) values ('x'); select sales.close_month(1); set role lent; select * from hr.secrets; reset role");
+  await assert.rejects(session.query('select * from hr.people'), /permission denied/);
+  await session.query("create table sales.mine (n int); grant all on sales.mine to public; create function sales.door() returns int language sql security definer as 'select 1'");
+  await using raised = await world.session(plan.objectName, secret ?? '');
+  await raised.query('set role lent');
+  await using preparing = await world.session(plan.objectName, secret ?? '');
+  await preparing.query('begin; update sales.orders set total = 0');
+  await preparing.query("prepare transaction 'later'");
+  const taken = await world.connector.withdraw(plan);
+  assert.equal(taken.gone, true, JSON.stringify(taken));
+  assert.deepEqual([taken.evidence['sessionsEnded'], taken.evidence['preparedRolledBack'], taken.residue.length >= 2], [3, 1, true]);
+  await assert.rejects(raised.query('select * from hr.secrets'));
+  assert.deepEqual(await world.sql("select relacl::text, pg_get_userbyid(relowner) = 'brevet_admin' or pg_get_userbyid(relowner) = 'postgres' as ours from pg_class where relname = 'mine' and relacl::text !~ '(^|,|\\{)=' "), [
+    { relacl: (await world.sql("select relacl::text from pg_class where relname = 'mine'"))[0]?.['relacl'], ours: true },
+  ]);
+  await world.sql('drop table sales.mine; drop function sales.door');
+  assert.equal((await world.connector.withdraw(plan)).gone, true);
+  assert.equal(await world.fingerprint(), before);
+}
+
+async function elevation(world: PostgresTarget): Promise<void> {
+  const before = await world.fingerprint();
+  const bare = world.plan({ database: 'orders', verbs: ['update', 'select'], tables: ['sales.orders'], roles: ['lent'] }, { kind: 'temporary_elevation', account: 'ada' });
+  const plan = { ...bare, prior: await world.connector.prepare(bare) };
+  await world.connector.provision(plan, yes);
+  assert.ok((await world.psql('ada', 'ada', 'update sales.orders set total = 1 where id = 1; select * from hr.secrets')).ok);
+  await using session = await world.session('ada', 'ada');
+  await session.query('set role lent');
+  const taken = await world.connector.withdraw(plan);
+  assert.deepEqual([taken.gone, taken.residue], [true, []], JSON.stringify(taken));
+  await assert.rejects(session.query('select * from hr.secrets'));
+  assert.equal(await world.fingerprint(), before);
+}
+
+test('PostgreSQL 18: a membership held in a lesser form is raised, and lowered again to what it was', { timeout: 60_000 }, async () => {
+  await using world = await startPostgresTarget({ bin: await embedded() });
+  await world.sql(`create role team; create role ada login password 'ada'; create role other; grant other to ada;
+    grant team to ada with inherit false, set false; grant select on hr.secrets to team; grant usage on schema hr to team`);
+  const before = await world.fingerprint();
+  assert.ok(!(await world.psql('ada', 'ada', 'select * from hr.secrets')).ok);
+  const bare = world.plan({ roles: ['team'] }, { kind: 'temporary_elevation', account: 'ada' });
+  const plan = { ...bare, prior: await world.connector.prepare(bare) };
+  await world.connector.provision(plan, yes);
+  assert.ok((await world.psql('ada', 'ada', 'select * from hr.secrets; set role team')).ok);
+  assert.equal((await world.connector.withdraw(plan)).gone, true);
+  assert.equal(await world.fingerprint(), before);
+  const maintaining = world.plan({ database: 'orders', verbs: ['select', 'maintain'], schemas: ['sales'] });
+  const { secret } = await world.connector.provision(maintaining, yes);
+  assert.ok((await world.psql(maintaining.objectName, secret ?? '', 'analyze sales.orders')).ok);
+  assert.equal((await world.connector.withdraw(maintaining)).gone, true);
+});
