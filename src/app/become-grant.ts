@@ -52,7 +52,7 @@ export async function becomeGrant(app: App, tx: Tx, request: AccessRequest, revi
       kind: part.kind,
       scope,
       objectName: objectName(id, ordinal),
-      account: part.kind === 'ephemeral_account' ? null : accountOf(scope['account'], requester?.name),
+      account: part.kind === 'ephemeral_account' ? null : accountOf(part.account, requester?.name),
       state: 'planned',
       deadline: null,
       prior: null,
@@ -70,10 +70,7 @@ export async function becomeGrant(app: App, tx: Tx, request: AccessRequest, revi
   await tx.notify('work');
 }
 
-/** The target's account: as the scope names it, with `{name}` for the requester's own. */
-function accountOf(pattern: unknown, name: string | undefined): string {
-  if (typeof pattern !== 'string' || pattern === '' || name === undefined) {
-    throw new Refusal('invalid_configuration', 'this kind of grant needs "account" in its scope: an account on the target, or {name}');
-  }
+function accountOf(pattern: string | null, name: string | undefined): string {
+  if (pattern === null || name === undefined) throw new Refusal('invalid_configuration', 'this kind of grant needs an account on the target');
   return pattern.replaceAll('{name}', name);
 }

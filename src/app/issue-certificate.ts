@@ -20,7 +20,7 @@ export async function issueCertificate(app: App, authority: Authority, actor: Ac
   });
   const seconds = until === null ? CERTIFICATE_SECONDS : Math.min(CERTIFICATE_SECONDS, Math.ceil((until.getTime() - now.getTime()) / 1000));
   if (seconds < 1) throw new Refusal('no_active_grant', 'the grant has come to its deadline');
-  const issued = await authority.issueClient({ principal: actor.id, grant: grantId, publicKey, now, seconds });
+  const issued = authority.issueClient({ principal: actor.id, grant: grantId, publicKey, now, seconds });
   await app.store.transaction(async (tx) => {
     await knowActor(tx, actor.id);
     await tx.credentials.insertCertificate({ fingerprint: issued.fingerprint, principal: actor.id, grant: grantId, createdAt: now, notAfter: issued.notAfter });

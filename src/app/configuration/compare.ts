@@ -82,7 +82,7 @@ function entitlementPlain(one: ResolvedEntitlement): Plain {
   return {
     title: one.title,
     folder: one.folder,
-    parts: one.parts.map((part) => ({ target: part.target, kind: part.kind, scope: part.scope })),
+    parts: one.parts.map((part) => ({ target: part.target, kind: part.kind, account: part.account, scope: part.scope })),
     stages: one.stages.map((stage) => ({ name: stage.name, groups: [...stage.groups], required: stage.required })),
     default: formatDuration(one.defaultDuration),
     maximum: formatDuration(one.maxDuration),

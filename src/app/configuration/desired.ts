@@ -18,7 +18,12 @@ const Folder = z.strictObject({ title: Title.optional(), administrators: Name.op
 const Target = z.strictObject({ type: z.string(), folder: Name.optional(), config: z.record(z.string(), z.json()) });
 
 const Stage = z.strictObject({ name: Title.optional(), groups: z.array(Name).min(1).max(20), required: z.int().min(1).max(20).default(1) });
-const Part = z.strictObject({ target: Name, kind: z.enum(GRANT_KINDS), scope: z.record(z.string(), z.json()) });
+const Part = z.strictObject({
+  target: Name,
+  kind: z.enum(GRANT_KINDS),
+  account: z.string().min(1).max(63).optional(),
+  scope: z.record(z.string(), z.json()),
+});
 const Entitlement = z.strictObject({
   title: Title,
   folder: Name.optional(),

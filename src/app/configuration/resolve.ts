@@ -80,7 +80,10 @@ function resolveEntitlement(app: App, desired: Desired, name: string, demand: (k
   const parts = wanted.parts.map((part) => {
     const target = desired.targets[part.target];
     demand(target !== undefined, 'target', part.target, place);
-    return { target: part.target, kind: part.kind, scope: target ? connectorFor(app, target.type).parseScope(part.kind, part.scope) : {} };
+    if ((part.kind === 'ephemeral_account') !== (part.account === undefined)) {
+      throw new Refusal('invalid_input', part.account === undefined ? `a ${part.kind} needs an account: a name on the target, or {name}` : 'an ephemeral account gets its name from the grant');
+    }
+    return { target: part.target, kind: part.kind, account: part.account ?? null, scope: target ? connectorFor(app, target.type).parseScope(part.kind, part.scope) : {} };
   });
   const stages = wanted.stages.map((stage, index) => {
     for (const group of stage.groups) demand(Object.hasOwn(desired.groups, group), 'group', group, place);

@@ -19,7 +19,8 @@ export interface Identity {
 }
 
 export interface IssuedCertificate {
-  readonly pem: string;
+  /** PEM. */
+  readonly certificate: string;
   /** SHA-256 of the DER, hex. */
   readonly fingerprint: string;
   readonly notAfter: Date;
@@ -27,7 +28,8 @@ export interface IssuedCertificate {
 
 /** Brevet's X.509 authority. */
 export interface Authority {
+  /** PEM. */
   readonly certificate: string;
   /** A client certificate for somebody else's key. @throws Refusal `invalid_input` for a key that is too weak */
-  issueClient(ask: { readonly principal: PrincipalId; readonly grant: GrantId | null; readonly publicKey: string; readonly now: Date; readonly seconds: number }): Promise<IssuedCertificate>;
+  issueClient(ask: { readonly principal: PrincipalId; readonly grant: GrantId | null; readonly publicKey: string; readonly now: Date; readonly seconds: number }): IssuedCertificate;
 }

@@ -296,6 +296,8 @@ export interface CredentialTable {
   /** Opens an idempotency key: `new`, or what was answered the first time, or null when the body differs or it still runs. */
   openIdempotency(principal: PrincipalId, key: string, bodyHash: string, at: Date): Promise<'new' | { readonly status: number; readonly response: string } | null>;
   closeIdempotency(principal: PrincipalId, key: string, status: number, response: string): Promise<void>;
+  /** Forgets a key whose call failed on our side, so that the caller may try again. */
+  forgetIdempotency(principal: PrincipalId, key: string): Promise<void>;
   /** Drops spent nonces, old idempotency keys, dead links and tokens. */
   purge(before: Date): Promise<void>;
   ownKey(name: string): Promise<{ readonly sealed: Uint8Array; readonly public: string } | null>;
@@ -319,7 +321,18 @@ export interface EntryFilter {
   readonly type?: string;
 }
 
+/** What an operator watches. */
+export interface Counts {
+  readonly grants: Readonly<Partial<Record<Grant['state'], number>>>;
+  readonly overdue: number;
+  readonly sessions: number;
+  readonly logSize: number;
+  readonly unreachableTargets: number;
+}
+
 export interface EntryTable {
+  /** Cheap enough for every scrape: only what is live is counted. */
+  counts(): Promise<Counts>;
   /** Sequenced entries from an index on, in order. */
   from(index: number, limit: number): Promise<readonly StoredEntry[]>;
   list(filter: EntryFilter, limit: number, before: number | null): Promise<readonly StoredEntry[]>;

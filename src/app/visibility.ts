@@ -1,0 +1,32 @@
+import type { Grant } from '#domain/grant.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { GrantId, RequestId } from '#domain/id.ts';
+import type { AccessRequest } from '#domain/request.ts';
+import type { Known } from './actor.ts';
+import type { Tx } from './ports/store.ts';
+
+/**
+ * Who may know of a request or grant: who asked, for whom, the owner of the workload that asked, whoever belongs to one
+ * of its stages, and administrators. To everybody else it does not exist (A09).
+ */
+export async function maySee(tx: Tx, { principal, memberships }: Known, of: Pick<AccessRequest | Grant, 'principal' | 'onBehalfOf' | 'entitlement'>): Promise<boolean> {
+  if (principal.administrator || principal.id === of.principal || principal.id === of.onBehalfOf) return true;
+  const mine = new Set(memberships.map((membership) => membership.group));
+  if (of.entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group)))) return true;
+  const holder = await tx.principals.byId(of.principal);
+  return holder?.owner === principal.id;
+}
+
+/** @throws Refusal `not_found`, alike for what does not exist and what is not theirs to see */
+export async function seeRequest(tx: Tx, known: Known, id: RequestId): Promise<AccessRequest> {
+  const request = await tx.requests.byId(id);
+  if (request && (await maySee(tx, known, request))) return request;
+  throw new Refusal('not_found', 'there is no such request');
+}
+
+/** @throws Refusal `not_found`, alike for what does not exist and what is not theirs to see */
+export async function seeGrant(tx: Tx, known: Known, id: GrantId): Promise<Grant> {
+  const grant = await tx.grants.byId(id);
+  if (grant && (await maySee(tx, known, grant))) return grant;
+  throw new Refusal('not_found', 'there is no such grant');
+}

@@ -1,0 +1,37 @@
+import type { App } from '#app/app.ts';
+import { makeAuthority, openAuthority, type CertificateAuthority } from '#signin/certificate-authority.ts';
+import { formatSignerKey, parseSignerKey, type NoteSigner } from '#log/signed-note.ts';
+import { random } from './runtime.ts';
+
+/** Brevet's own keys: made once by the first of any number of servers, kept sealed in the store. */
+export interface OwnKeys {
+  readonly logSigner: NoteSigner;
+  readonly authority: CertificateAuthority;
+  /** Makes up what unknown connection tokens are challenged with. */
+  readonly challenge: Uint8Array;
+}
+
+export async function openOwnKeys(app: App, origin: string): Promise<OwnKeys> {
+  const logKey = await own(app, 'log', () => ({ secret: formatSignerKey(origin, random.bytes(32)), public: origin }));
+  const authority = await own(app, 'authority', (now) => {
+    const made = makeAuthority(now, random);
+    return { secret: made.privateKey, public: made.certificate };
+  });
+  const challenge = await own(app, 'challenge', () => ({ secret: Buffer.from(random.bytes(32)).toString('base64'), public: '' }));
+  return {
+    logSigner: parseSignerKey(logKey.secret),
+    authority: openAuthority({ certificate: authority.public, privateKey: authority.secret }, random),
+    challenge: Buffer.from(challenge.secret, 'base64'),
+  };
+}
+
+async function own(app: App, name: string, make: (now: Date) => { secret: string; public: string }): Promise<{ secret: string; public: string }> {
+  const identity = `own_keys/${name}/sealed`;
+  const kept = await app.store.transaction(async (tx) => {
+    const held = await tx.credentials.ownKey(name);
+    if (held) return held;
+    const made = make(tx.now);
+    return await tx.credentials.keepOwnKey(name, app.secrets.seal(made.secret, identity), made.public, tx.now);
+  });
+  return { secret: app.secrets.openText(kept.sealed, identity), public: kept.public };
+}

@@ -1,0 +1,71 @@
+import { Buffer } from 'node:buffer';
+import type { App } from '#app/app.ts';
+import type { Identity } from '#app/ports/identity.ts';
+import { BadRecording, readRecording } from '#brokers/postgres/recording.ts';
+import { describeText } from '#contract/free-text.ts';
+import { renderVerdict } from '#policy/render-verdict.ts';
+import type { RecordedStatement, ServerDeps } from '#server/deps.ts';
+import { rateLimit } from '#server/rate-limit.ts';
+import { clientAddress } from '#signin/client-address.ts';
+import { verifyRequest } from '#signin/request-signature.ts';
+import { logTools } from './log-tools.ts';
+import { metrics } from './metrics.ts';
+import type { OwnKeys } from './own-keys.ts';
+import { policyTools } from './policy-tools.ts';
+import { random } from './runtime.ts';
+import type { Settings } from './settings.ts';
+
+export interface EdgeParts {
+  readonly app: App;
+  readonly identity: Identity;
+  readonly keys: OwnKeys;
+  readonly settings: Settings;
+  readonly version: string;
+  readonly broker: ServerDeps['broker'];
+  readonly diagnose: ServerDeps['diagnose'];
+}
+
+/** Everything that the HTTP edge serves. Its own address is known only once it listens. */
+export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; listening(address: string): void } {
+  const { app, identity, keys, settings, version } = parts;
+  const given = settings.addresses?.split(',').map((one) => one.trim()).filter(Boolean) ?? [];
+  const addresses = [...given];
+  const deps: ServerDeps = {
+    app, identity, version, addresses,
+    authority: keys.authority,
+    wording: { explain: renderVerdict, escape: (text) => (describeText(text).flags.some((flag) => flag !== 'non_ascii') ? describeText(text).display : null) },
+    clientAddress: clientAddress(settings.proxies.split(',').map((one) => one.trim()).filter(Boolean)),
+    verifyRequest: (message, now, publicKeyOf) => verifyRequest(message, { now, publicKeyOf, authorities: addresses.map((one) => new URL(one).host) }),
+    broker: parts.broker,
+    readRecording: statementsOf,
+    policyTools: policyTools(app.policy),
+    log: logTools(keys.logSigner),
+    diagnose: parts.diagnose,
+    metrics: metrics(app),
+    publicLog: settings.log.public,
+    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 } }, () => performance.now()),
+    newTrace: () => Buffer.from(random.bytes(6)).toString('hex'),
+  };
+  return {
+    deps,
+    listening(address) {
+      const { port } = new URL(address);
+      for (const name of [address, `http://localhost:${port}`, `http://127.0.0.1:${port}`]) if (!addresses.includes(name)) addresses.push(name);
+    },
+  };
+}
+
+/** A recording as rows; one that was tampered with on its way tells so instead of showing half. */
+function statementsOf(chunks: readonly Uint8Array[]): { complete: boolean; statements: readonly RecordedStatement[] } {
+  try {
+    const { header, statements, ended } = readRecording(chunks);
+    const start = header === null ? 0 : Date.parse(header.startedAt);
+    return {
+      complete: ended !== null,
+      statements: statements.map((one) => ({ at: new Date(start + one.at), text: one.sql, durationMs: one.durationMs, rows: one.rows, outcome: one.outcome === 'error' ? `error ${one.said}` : one.outcome })),
+    };
+  } catch (error) {
+    if (!(error instanceof BadRecording)) throw error;
+    return { complete: false, statements: [] };
+  }
+}

@@ -1,0 +1,86 @@
+import type { App } from '#app/app.ts';
+import type { Actor } from '#app/actor.ts';
+import type { SessionId } from '#domain/id.ts';
+import type { Authority, Identity } from '#app/ports/identity.ts';
+import type { PolicySource, Verdict, PolicyFinding, PolicyQuestion } from '#app/ports/policy.ts';
+import type { Answer, Body, Params, Query, RouteName, ROUTES } from '#contract/routes.ts';
+import type { BrokerAddress } from './present/present-grant.ts';
+import type { Wording } from './present/present-request.ts';
+
+/** The parts of the world that the HTTP edge serves; `main/` puts them together. */
+export interface ServerDeps {
+  readonly app: App;
+  readonly identity: Identity;
+  readonly authority: Authority;
+  readonly wording: Wording;
+  readonly version: string;
+  /** Base addresses under which people reach this server: `http://127.0.0.1:8484`. The first is written into links. */
+  readonly addresses: readonly string[];
+  readonly clientAddress: { of(peer: string, forwardedFor: string | readonly string[] | undefined): string };
+  /** Verifies a signed request's head; @throws Refusal `unauthenticated` */
+  readonly verifyRequest: VerifyRequest;
+  readonly broker: () => BrokerAddress | null;
+  /** Statements of a session, from its opened recording chunks. */
+  readonly readRecording: (chunks: readonly Uint8Array[]) => { readonly complete: boolean; readonly statements: readonly RecordedStatement[] };
+  readonly policyTools: PolicyTools;
+  readonly log: LogTools;
+  readonly diagnose: (actor: Actor) => Promise<Answer<'doctor'>>;
+  readonly metrics: () => Promise<string>;
+  /** Whether anybody may read the log's tiles; otherwise whoever is signed in. */
+  readonly publicLog: boolean;
+  readonly rateLimit: RateLimit;
+  /** A short random name for a failure, to find it in the server's log. */
+  readonly newTrace: () => string;
+}
+
+export interface SignedHead {
+  readonly keyId: string;
+  readonly nonce: string;
+  readonly contentDigest: string | null;
+}
+
+export interface VerifyRequest {
+  (message: { method: string; authority: string; target: string; headers: Readonly<Record<string, readonly string[] | undefined>> }, now: Date, publicKeyOf: (keyId: string) => Promise<string | null>): Promise<SignedHead>;
+}
+
+export interface RecordedStatement {
+  readonly at: Date;
+  readonly text: string;
+  readonly durationMs: number | null;
+  readonly rows: number | null;
+  readonly outcome: string;
+}
+
+export interface PolicyTools {
+  lint(sources: readonly PolicySource[], app: App): Promise<readonly PolicyFinding[]>;
+  test(sources: readonly PolicySource[], tests: readonly PolicySource[]): Answer<'testPolicies'>;
+  decide(sources: readonly PolicySource[], question: PolicyQuestion): Verdict;
+}
+
+export interface LogTools {
+  /** The verifier key in C2SP form. */
+  readonly verifier: string;
+  /** A bundle that proves the entries with these indexes against the newest checkpoint. */
+  evidence(app: App, indexes: readonly number[]): Promise<unknown>;
+  /** A static file of the log: `checkpoint`, `tile/...`; null when there is none. */
+  file(app: App, path: string): Promise<{ readonly bytes: Uint8Array; readonly immutable: boolean } | null>;
+}
+
+/** Counts calls by key; true while there is room. */
+export interface RateLimit {
+  allow(key: string, kind: 'public' | 'signed_in'): boolean;
+}
+
+export interface Call<N extends RouteName> {
+  readonly actor: (typeof ROUTES)[N]['access'] extends 'public' ? null : Actor;
+  readonly params: Params<N>;
+  readonly query: Query<N>;
+  readonly body: Body<N>;
+  readonly clientAddress: string;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+export type Handlers = { readonly [N in RouteName]: (call: Call<N>) => Promise<Answer<N>> };
+export type HandlersFor<N extends RouteName> = Pick<Handlers, N>;
+export type { SessionId };

@@ -1,0 +1,120 @@
+import { connectorFor } from '#app/app.ts';
+import { actorContext, knowPrincipal, policyPrincipal, type Actor } from '#app/actor.ts';
+import { currentPolicies, policyResource } from '#app/ask-policy.ts';
+import { applyConfiguration, planConfiguration, type ConfigurationPlan } from '#app/configuration/apply-configuration.ts';
+import { revokeEverything } from '#app/revoke-everything.ts';
+import { openTarget, setTargetSecret } from '#app/target-access.ts';
+import type { PolicyContext } from '#app/ports/policy.ts';
+import type { Answer, Body } from '#contract/routes.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { Target } from '#domain/entitlement.ts';
+import type { HandlersFor, ServerDeps } from '../deps.ts';
+import { Directory, entitlementRef, iso } from '../present/directory.ts';
+import { wireVerdict } from '../present/present-request.ts';
+import { viewing } from '../viewing.ts';
+import { wireTaken } from './identity.ts';
+
+type Names =
+  | 'targets' | 'setCredential' | 'standingPrivileges' | 'revokeOnTarget' | 'planConfiguration' | 'applyConfiguration' | 'policies' | 'lintPolicies'
+  | 'testPolicies' | 'simulatePolicies' | 'doctor';
+
+export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
+  const { app, policyTools } = deps;
+  const targetOf = (actor: Actor, name: string) =>
+    viewing(app, actor, async ({ tx }) => {
+      const target = await tx.catalogue.targetByName(name);
+      if (!target) throw new Refusal('not_found', `there is no target "${name}"`);
+      return target;
+    });
+  const published = (actor: Actor) => viewing(app, actor, ({ tx }) => currentPolicies(tx));
+  return {
+    targets: ({ actor }) =>
+      viewing(app, actor, async (directory) => ({
+        items: await Promise.all((await directory.tx.catalogue.targets()).filter((one) => one.retiredAt === null || directory.viewer.principal.administrator).map((one) => presentTarget(directory, one))),
+      })),
+    async setCredential({ actor, params, body }) {
+      const target = await targetOf(actor, params.name);
+      await app.store.transaction((tx) => setTargetSecret(app, tx, target.id, body.account ?? null, body.credential));
+      return {};
+    },
+    async standingPrivileges({ actor, params }) {
+      const target = await targetOf(actor, params.name);
+      const { access } = await app.store.transaction((tx) => openTarget(app, tx, target.id));
+      return { items: (await connectorFor(app, target.type).listStanding(access)).map(({ account, privilege, on }) => ({ account, privilege, on })) };
+    },
+    async revokeOnTarget({ actor, params, body }) {
+      const target = await targetOf(actor, params.name);
+      return wireTaken(await revokeEverything(app, actor, { target: target.id }, body.reason));
+    },
+    planConfiguration: async ({ actor, body }) => wirePlan(await planConfiguration(app, actor, body.files)),
+    applyConfiguration: async ({ actor, body }) => wirePlan(await applyConfiguration(app, actor, body.files, body.base ?? null)),
+    async policies({ actor }) {
+      const { version, sources } = await published(actor);
+      return { version, sources: sources.map(({ file, text }) => ({ file, text })) };
+    },
+    async lintPolicies({ actor, body }) {
+      const sources = body.sources ?? (await published(actor)).sources;
+      return { findings: (await policyTools.lint(sources, app)).map((finding) => ({ ...finding })) };
+    },
+    async testPolicies({ actor, body }) {
+      return policyTools.test(body.sources ?? (await published(actor)).sources, body.tests);
+    },
+    simulatePolicies: ({ actor, body }) => simulate(deps, actor, body),
+    doctor: ({ actor }) => deps.diagnose(actor),
+  };
+}
+
+function wirePlan({ changes, findings, base }: ConfigurationPlan): Answer<'planConfiguration'> {
+  return { changes: changes.map((change) => ({ ...change, lines: [...change.lines] })), findings: findings.map((finding) => ({ ...finding })), base };
+}
+
+async function presentTarget(directory: Directory, target: Target): Promise<Answer<'targets'>['items'][number]> {
+  const { tx, viewer } = directory;
+  const administrator = viewer.principal.administrator;
+  const health = await tx.catalogue.health(target.id);
+  const folder = target.folder === null ? null : ((await tx.catalogue.folders()).find((one) => one.id === target.folder)?.name ?? null);
+  const entitlements = (await tx.catalogue.entitlements()).filter((one) => one.retiredAt === null && one.parts.some((part) => part.target === target.id));
+  return {
+    id: target.id,
+    name: target.name,
+    type: target.type,
+    folder,
+    // Where a target is, and how Brevet signs in, is for administrators.
+    config: (administrator ? target.config : {}) as Answer<'targets'>['items'][number]['config'],
+    hasCredential: (await tx.catalogue.credential(target.id)) !== null,
+    retiredAt: iso(target.retiredAt),
+    health: {
+      state: health?.checkedAt ? (health.unreachableSince ? 'unreachable' : 'reachable') : 'unknown',
+      checkedAt: iso(health?.checkedAt ?? null),
+      unreachableSince: iso(health?.unreachableSince ?? null),
+      problem: administrator ? (health?.problem ?? null) : null,
+      skewMs: health?.skewMs ?? null,
+      version: administrator ? (health?.version ?? null) : null,
+    },
+    entitlements: entitlements.map(entitlementRef),
+  };
+}
+
+/** What policy would say of somebody, with facts of the caller's choosing in place of those of the moment. */
+async function simulate({ app, policyTools, wording }: ServerDeps, actor: Actor, body: Body<'simulatePolicies'>): Promise<Answer<'simulatePolicies'>> {
+  const { question, sources } = await viewing(app, actor, async ({ tx }) => {
+    const named = await tx.principals.byName(body.principal);
+    const known = named && (await knowPrincipal(tx, named.id));
+    if (!known) throw new Refusal('not_found', `there is nobody called "${body.principal}"`, { field: '/principal' });
+    const entitlement = body.entitlement === undefined ? null : await tx.catalogue.entitlementByName(body.entitlement);
+    if (body.entitlement !== undefined && !entitlement) throw new Refusal('not_found', `there is no entitlement "${body.entitlement}"`, { field: '/entitlement' });
+    const usual = { ...actorContext(actor, tx.now), ...(entitlement ? { durationSeconds: entitlement.defaultDuration } : {}) };
+    const facts = Object.entries({ ...usual, ...body.context }).filter(([, value]) => value !== null);
+    return {
+      question: {
+        action: body.action,
+        principal: policyPrincipal(known),
+        resource: entitlement ? await policyResource(tx, entitlement) : null,
+        context: Object.fromEntries(facts) as unknown as PolicyContext,
+      },
+      sources: body.sources ?? (await currentPolicies(tx)).sources,
+    };
+  });
+  const verdict = policyTools.decide(sources, question);
+  return { verdict: wireVerdict(verdict), explanation: [...wording.explain(verdict)] };
+}

@@ -1,0 +1,125 @@
+import { cancelRequest } from '#app/cancel-request.ts';
+import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
+import { reviewRequest } from '#app/review-request.ts';
+import { submitRequest } from '#app/submit-request.ts';
+import { seeRequest } from '#app/visibility.ts';
+import type { Body } from '#contract/routes.ts';
+import { parseDuration } from '#domain/duration.ts';
+import type { Entitlement } from '#domain/entitlement.ts';
+import type { RequestId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { AccessRequest } from '#domain/request.ts';
+import { analyzeReview, type Narrowing } from '#domain/review.ts';
+import type { Actor } from '#app/actor.ts';
+import type { HandlersFor, ServerDeps } from '../deps.ts';
+import { Directory, entitlementRef } from '../present/directory.ts';
+import { presentRequest, presentStages, wireVerdict } from '../present/present-request.ts';
+import { lookUntil, nextOf, pageOf, viewing } from '../viewing.ts';
+
+export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | 'previewRequest' | 'submitRequest' | 'requests' | 'request' | 'cancelRequest' | 'reviewRequest'> {
+  const { app, wording } = deps;
+  const show = (actor: Actor, id: RequestId) =>
+    viewing(app, actor, async (directory) => presentRequest(directory, wording, await seeRequest(directory.tx, directory.viewer, id)));
+  return {
+    entitlements: ({ actor }) =>
+      viewing(app, actor, async (directory) => {
+        const all = (await directory.tx.catalogue.entitlements()).filter((one) => one.retiredAt === null);
+        return { items: await Promise.all(all.map((one) => presentEntitlement(deps, directory, actor, one))) };
+      }),
+    previewRequest: ({ actor, body }) => viewing(app, actor, (directory) => preview(deps, directory, actor, inputOf(body))),
+    async submitRequest({ actor, body }) {
+      const sent = await submitRequest(app, actor, inputOf(body));
+      return await show(actor, sent.id);
+    },
+    requests: ({ actor, query }) =>
+      viewing(app, actor, async (directory) => {
+        const { tx, viewer } = directory;
+        if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all requests');
+        const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { principal: actor.id } : {}) };
+        const rows = query.view === 'inbox' ? await inbox(directory) : await tx.requests.list(filter, pageOf(query));
+        return {
+          items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))),
+          next: query.view === 'inbox' ? null : nextOf(rows, query.limit),
+        };
+      }),
+    request: ({ actor, params, query, signal }) =>
+      lookUntil(app, query.waitSeconds, signal, () => show(actor, params.id as RequestId), (seen) => seen.state !== 'pending'),
+    async cancelRequest({ actor, params }) {
+      await cancelRequest(app, actor, params.id as RequestId);
+      return await show(actor, params.id as RequestId);
+    },
+    async reviewRequest({ actor, params, body }) {
+      const id = params.id as RequestId;
+      // Whoever may not know of the request learns nothing by deciding on it (A09).
+      await viewing(app, actor, (directory) => seeRequest(directory.tx, directory.viewer, id));
+      await reviewRequest(app, actor, id, {
+        decision: body.decision,
+        hash: body.hash,
+        reason: body.reason ?? null,
+        durationSeconds: body.duration === undefined ? null : parseDuration(body.duration),
+        scopes: (body.scopes ?? null) as NonNullable<Narrowing['scopes']> | null,
+      });
+      return await show(actor, id);
+    },
+  };
+}
+
+export function inputOf(body: Body<'submitRequest'>): RequestInput {
+  return {
+    entitlement: body.entitlement,
+    reason: body.reason,
+    ticket: body.ticket ?? null,
+    duration: body.duration ?? null,
+    startAt: body.startAt === undefined ? null : new Date(body.startAt),
+    onBehalfOf: body.onBehalfOf ?? null,
+    extends: null,
+  };
+}
+
+async function presentEntitlement(deps: ServerDeps, directory: Directory, actor: Actor, one: Entitlement) {
+  const judged = await judgeRequest(deps.app, directory.tx, actor, {
+    entitlement: one.name, reason: 'preview', ticket: null, duration: null, startAt: null, onBehalfOf: null, extends: null,
+  });
+  const reason = judged.outcome !== 'refused' ? null : judged.request.allowed ? 'nobody could approve it: it has no approval stage' : (deps.wording.explain(judged.request)[0] ?? 'policy does not permit it');
+  return {
+    ...entitlementRef(one),
+    targets: await Promise.all(one.parts.map((part) => directory.targetRef(part.target))),
+    kinds: [...new Set(one.parts.map((part) => part.kind))],
+    reach: (await Promise.all(one.parts.map((part) => directory.reach(part.target, part.kind, part.scope)))).flat(),
+    defaultDurationSeconds: one.defaultDuration,
+    maxDurationSeconds: one.maxDuration,
+    endMode: one.endMode,
+    stages: await presentStages(directory, one, [], [actor.id, directory.viewer.principal.owner], directory.tx.now),
+    request: { allowed: judged.outcome !== 'refused', reason },
+  };
+}
+
+async function preview(deps: ServerDeps, directory: Directory, actor: Actor, input: RequestInput) {
+  const judged = await judgeRequest(deps.app, directory.tx, actor, input);
+  const { entitlement } = judged;
+  const explanation = judged.outcome === 'approved_by_policy' ? deps.wording.explain(judged.autoApprove) : deps.wording.explain(judged.request);
+  return {
+    entitlement: entitlementRef(entitlement),
+    durationSeconds: judged.durationSeconds,
+    reach: (await Promise.all(entitlement.parts.map((part) => directory.reach(part.target, part.kind, part.scope)))).flat(),
+    request: wireVerdict(judged.request),
+    autoApprove: wireVerdict(judged.autoApprove),
+    explanation: [...explanation],
+    stages: await presentStages(directory, entitlement, [], [actor.id, judged.onBehalfOf, directory.viewer.principal.owner], directory.tx.now),
+    outcome: judged.outcome,
+  };
+}
+
+/** What waits for this viewer's decision, oldest first. */
+async function inbox(directory: Directory): Promise<readonly AccessRequest[]> {
+  const { tx, viewer } = directory;
+  const pending = (await tx.requests.list({ state: 'pending' }, { before: null, limit: 1000 })).toReversed();
+  const mine: AccessRequest[] = [];
+  for (const request of pending) {
+    const requester = await directory.known(request.principal);
+    const reviews = await tx.requests.reviews(request.id);
+    const facts = requester && { reviewer: viewer.principal, memberships: viewer.memberships, requester: requester.principal };
+    if (facts && analyzeReview(request, reviews, facts, tx.now).allowed) mine.push(request);
+  }
+  return mine;
+}

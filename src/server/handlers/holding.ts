@@ -1,0 +1,69 @@
+import { finishGrant } from '#app/finish-grant.ts';
+import { issueCertificate } from '#app/issue-certificate.ts';
+import { issueConnectionToken } from '#app/issue-connection-token.ts';
+import { revokeGrant } from '#app/revoke-grant.ts';
+import { submitExtension } from '#app/submit-extension.ts';
+import { seeGrant, seeRequest } from '#app/visibility.ts';
+import { isId, type GrantId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { Actor } from '#app/actor.ts';
+import type { HandlersFor, ServerDeps } from '../deps.ts';
+import { connectInfo, presentGrant } from '../present/present-grant.ts';
+import { presentRequest } from '../present/present-request.ts';
+import { lookUntil, nextOf, pageOf, viewing } from '../viewing.ts';
+
+type Names = 'grants' | 'grant' | 'extendGrant' | 'finishGrant' | 'revokeGrant' | 'connectionToken' | 'issueCertificate' | 'authority';
+
+export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
+  const { app, authority, identity, wording } = deps;
+  const show = (actor: Actor, id: GrantId) =>
+    viewing(app, actor, async (directory) => presentGrant(directory, deps.broker(), await seeGrant(directory.tx, directory.viewer, id)));
+  return {
+    grants: ({ actor, query }) =>
+      viewing(app, actor, async (directory) => {
+        const { tx, viewer } = directory;
+        if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all grants');
+        const person = query.person === undefined ? null : await tx.principals.byName(query.person);
+        const target = query.target === undefined ? null : await tx.catalogue.targetByName(query.target);
+        if ((query.person !== undefined && !person) || (query.target !== undefined && !target)) return { items: [], next: null };
+        const principal = query.view === 'mine' ? actor.id : person?.id;
+        const rows = await tx.grants.list(
+          {
+            ...(principal ? { principal } : {}),
+            ...(target ? { target: target.id } : {}),
+            ...(query.live === 'true' ? { live: true } : {}),
+            ...(query.overdue === 'true' ? { overdue: true } : {}),
+          },
+          pageOf(query),
+        );
+        return { items: await Promise.all(rows.map((grant) => presentGrant(directory, deps.broker(), grant))), next: nextOf(rows, query.limit) };
+      }),
+    grant: ({ actor, params, query, signal }) =>
+      lookUntil(app, query.waitSeconds, signal, () => show(actor, params.id as GrantId), (seen) => seen.state !== 'scheduled' && seen.state !== 'activating' && seen.state !== 'revoking'),
+    async extendGrant({ actor, params, body }) {
+      const sent = await submitExtension(app, actor, params.id as GrantId, { duration: body.duration, reason: body.reason, ticket: body.ticket ?? null });
+      return await viewing(app, actor, async (directory) => presentRequest(directory, wording, await seeRequest(directory.tx, directory.viewer, sent.id)));
+    },
+    async finishGrant({ actor, params }) {
+      await finishGrant(app, actor, params.id as GrantId);
+      return await show(actor, params.id as GrantId);
+    },
+    async revokeGrant({ actor, params, body }) {
+      await revokeGrant(app, actor, params.id as GrantId, body.reason);
+      return await show(actor, params.id as GrantId);
+    },
+    async connectionToken({ actor, params }) {
+      const id = params.id as GrantId;
+      const { handle, secret, expiresAt } = await issueConnectionToken(app, identity, actor, id);
+      const connect = await viewing(app, actor, async (directory) => connectInfo(directory, deps.broker(), await seeGrant(directory.tx, directory.viewer, id)));
+      if (!connect) throw new Refusal('unavailable', 'no broker is running here');
+      return { user: `${connect.user}/${handle}`, password: secret, expiresAt: expiresAt.toISOString(), authority: authority.certificate, connect };
+    },
+    async issueCertificate({ actor, body }) {
+      if (body.grant !== undefined && !isId('grant', body.grant)) throw new Refusal('invalid_input', 'that is not the id of a grant', { field: '/grant' });
+      const issued = await issueCertificate(app, authority, actor, body.publicKey, body.grant ?? null);
+      return { certificate: issued.certificate, authority: authority.certificate, notAfter: issued.notAfter.toISOString(), principal: actor.id };
+    },
+    authority: async () => ({ certificate: authority.certificate }),
+  };
+}

@@ -1,0 +1,32 @@
+import type { Answer } from '#contract/routes.ts';
+import type { Session } from '#domain/grant.ts';
+import { Directory, entitlementRef, iso } from './directory.ts';
+
+type Wire = Answer<'sessions'>['items'][number];
+
+export async function presentSession(directory: Directory, session: Session): Promise<Wire> {
+  const { tx, viewer } = directory;
+  const grant = await tx.grants.byId(session.grant);
+  const part = await tx.parts.byId(session.part);
+  if (!grant || !part) throw new Error(`session ${session.id} has lost its grant`);
+  const may = viewer.principal.administrator || session.principal === viewer.principal.id;
+  return {
+    id: session.id,
+    grant: session.grant,
+    principal: await directory.principal(session.principal),
+    entitlement: entitlementRef(grant.entitlement),
+    target: await directory.targetRef(part.target),
+    protocol: session.protocol,
+    state: session.state,
+    openedAt: session.openedAt.toISOString(),
+    endedAt: iso(session.endedAt),
+    endReason: session.endReason,
+    clientAddress: session.clientAddress,
+    application: session.application,
+    statements: session.statements,
+    bytesIn: session.bytesIn,
+    bytesOut: session.bytesOut,
+    recordingRoot: session.recordingRoot,
+    actions: { end: { allowed: may && session.state !== 'ended', reason: session.state === 'ended' ? 'the session has ended' : may ? null : 'only its holder and administrators end it' } },
+  };
+}
