@@ -1,11 +1,13 @@
 /**
  * Runs every `*.test.ts` of the repository with Node's own runner, each file in a process of its own, and closes with
- * `N passed, N failed, N skipped`. `node test/run.ts broker` runs only the files whose path holds "broker".
+ * `N passed, N failed, N skipped`. `node test/run.ts broker` runs only the files whose path holds "broker". All files
+ * share one PostgreSQL server for their databases: that of `TEST_DATABASE_URL`, else an embedded one.
  */
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { startTestStore } from './worlds/test-store.ts';
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const files = globSync('{src,test}/**/*.test.ts')
@@ -13,7 +15,19 @@ const files = globSync('{src,test}/**/*.test.ts')
   .sort();
 const count = { passed: 0, failed: 0, skipped: 0 };
 
-const stream = run({ files, concurrency: availableParallelism(), execArgv: ['--disable-warning=ExperimentalWarning'] });
+const store = process.env['TEST_DATABASE_URL'] ? null : await startTestStore();
+if (store !== null) process.env['TEST_DATABASE_URL'] = store.url;
+
+const halt = new AbortController();
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    halt.abort();
+  });
+}
+
+const stream = run({ files, concurrency: availableParallelism(), execArgv: ['--disable-warning=ExperimentalWarning'], signal: halt.signal });
 stream.on('test:pass', ({ details, skip, name }) => {
   if (details.type === 'suite' || files.includes(name)) return;
   if (skip === undefined || skip === false) count.passed += 1;
@@ -24,9 +38,10 @@ stream.on('test:fail', ({ details }) => {
 });
 stream.compose(spec).pipe(process.stdout);
 stream.on('end', () => {
+  void store?.[Symbol.asyncDispose]();
   // The reporter has written its summary by the time the event loop is empty.
   process.once('beforeExit', () => {
-    if (count.passed + count.failed === 0) count.failed = 1;
+    if (interrupted || count.passed + count.failed === 0) count.failed += 1;
     console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
     process.exitCode = count.failed > 0 ? 1 : 0;
   });

@@ -31,6 +31,11 @@ export interface ApprovalStage {
 export interface EntitlementPart {
   readonly target: TargetId;
   readonly kind: GrantKind;
+  /**
+   * The target's account that is raised or signed in as; `{name}` stands for the requester's own name. `null` for an
+   * ephemeral account, whose name comes from the grant.
+   */
+  readonly account: string | null;
   readonly scope: JsonObject;
 }
 

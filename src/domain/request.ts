@@ -46,7 +46,7 @@ export function requestHash(terms: RequestTerms): string {
     onBehalfOf: terms.onBehalfOf,
     entitlement: terms.entitlementId,
     revision: terms.entitlement.revision,
-    parts: terms.entitlement.parts.map((part) => ({ target: part.target, kind: part.kind, scope: part.scope })),
+    parts: terms.entitlement.parts.map((part) => ({ target: part.target, kind: part.kind, account: part.account, scope: part.scope })),
     stages: terms.entitlement.stages.map((stage) => ({ groups: [...stage.groups], required: stage.required })),
     endMode: terms.entitlement.endMode,
     extendsGrant: terms.extendsGrant,

@@ -44,7 +44,7 @@ export function perfectRoot(hashes: Uint8Array): Buffer {
       hash('sha256', nodeInput, 'buffer').copy(row, pair * HASH_BYTES);
     }
   }
-  return row.subarray(0, HASH_BYTES);
+  return Buffer.from(row.subarray(0, HASH_BYTES));
 }
 
 /** The largest power of two that is smaller than `size` (`size` at least 2): where RFC 6962 splits a tree. */
@@ -156,7 +156,7 @@ export function inclusionRanges(index: number, size: number): LeafRange[] {
       start = middle;
     }
   }
-  return ranges.reverse();
+  return ranges.toReversed();
 }
 
 /**
@@ -182,5 +182,5 @@ export function consistencyRanges(older: number, newer: number): LeafRange[] {
   }
   // The old tree itself needs no naming when it is a subtree of the new one: the verifier holds its root.
   if (start !== 0) ranges.push({ start, end });
-  return ranges.reverse();
+  return ranges.toReversed();
 }

@@ -54,8 +54,15 @@ const deps: CliDeps = {
     verifyLog: async (...args) => (await import('./log-verifier.ts')).verifyLogAt(...args),
     verifyGrant: async (...args) => (await import('./log-verifier.ts')).verifyGrantBundle(...args),
   },
-  startServer: async () => {
-    throw new Failure(EXIT.unavailable, 'this build has no server yet');
+  startServer: async (args) => {
+    const { Refusal } = await import('#domain/refusal.ts');
+    const { EXIT_OF_PROBLEM } = await import('#cli/exit-codes.ts');
+    try {
+      return await (await import('./serve.ts')).serve(args, process.env);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      throw new Failure(EXIT_OF_PROBLEM[error.code], error.message, error.details.hint);
+    }
   },
 };
 

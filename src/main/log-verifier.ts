@@ -1,19 +1,12 @@
-/** Gives the command line the log's verifier: over a folder, or over a server's static files. */
+/** Gives the command line the log's verifier. */
 import type { LogVerifier, Verification } from '#cli/deps.ts';
-import { EXIT } from '#cli/exit-codes.ts';
-import { Failure } from '#cli/failure.ts';
 import { verifyGrant } from '#log/evidence.ts';
 import { readLogFolder } from '#log/log-folder.ts';
 import type { Report } from '#log/report.ts';
-import { parseLogPath, type ReadFile } from '#log/tiles.ts';
 import { verifyLog } from '#log/verifier.ts';
 
-/** Where a server serves the log's files, below its origin. */
-const LOG_PATH = '/log';
-const LARGEST_FILE = 64 * 1024 * 1024;
-
 export const verifyLogAt: LogVerifier['verifyLog'] = async (source, { key, checkpoint }) => {
-  const read = /^https?:\/\//.test(source) ? readLogServer(source) : readLogFolder(source);
+  const read = 'folder' in source ? readLogFolder(source.folder) : (path: string) => source.read(path);
   const report = await verifyLog({
     read,
     ...(key === undefined ? {} : { vkey: key }),
@@ -27,25 +20,6 @@ export const verifyGrantBundle: LogVerifier['verifyGrant'] = async (bundle, { ke
   const shown = report.entries.map(({ index, entry }) => `entry ${index}: ${entry.at} ${entry.type}`);
   return asVerification(report, report.ok ? shown : []);
 };
-
-/** Reads the log's static files over HTTP; a missing file is null, everything else that is not there fails. */
-export function readLogServer(origin: string): ReadFile {
-  return async (path) => {
-    if (path !== 'checkpoint' && path !== 'log.vkey' && parseLogPath(path) === null) return null;
-    let response;
-    try {
-      response = await fetch(`${origin}${LOG_PATH}/${path}`, { redirect: 'manual', signal: AbortSignal.timeout(30_000) });
-      if (response.status === 404) return null;
-      if (response.ok) {
-        const bytes = new Uint8Array(await response.arrayBuffer());
-        if (bytes.length <= LARGEST_FILE) return bytes;
-      }
-    } catch {
-      // Told below, as every other answer that is no file.
-    }
-    throw new Failure(EXIT.unavailable, `${origin}${LOG_PATH}/${path} can not be read${response ? ` (HTTP ${response.status})` : ''}`);
-  };
-}
 
 function asVerification(report: Report, shown: readonly string[]): Verification {
   const { ok, origin, size, root, checked, trust, firstBad, misbehaviour } = report;

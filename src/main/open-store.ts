@@ -20,7 +20,7 @@ export interface OpenedStore {
 
 /** Opens the embedded store or the given database, and brings its schema up to date. @throws Refusal `unavailable` and more */
 export async function openStore(settings: Settings, version: string, journal: Journal): Promise<OpenedStore> {
-  await mkdir(settings.data, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+  await mkdir(settings.data, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     throw new Refusal('invalid_configuration', `the data folder ${settings.data} can't be made: ${error.code}`, { hint: 'Set another by BREVET_DATA.' });
   });
   const runtimeFolders = [process.env['XDG_RUNTIME_DIR'], tmpdir()].filter((folder) => folder !== undefined && folder !== '') as string[];

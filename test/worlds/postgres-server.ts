@@ -47,6 +47,8 @@ export async function freePort(): Promise<number> {
 }
 
 export interface TestServerOptions {
+  /** Another version's programs than Debian's newest. */
+  readonly bin?: string;
   /** Lines for postgresql.conf. */
   readonly conf?: readonly string[];
   /** Turns TLS on with this certificate and key (PEM). */
@@ -56,7 +58,7 @@ export interface TestServerOptions {
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const bin = await debianBin();
+  const bin = options.bin ?? (await debianBin());
   const folder = await mkdtemp(join(tmpdir(), 'brevet-pg-'));
   const data = join(folder, 'data');
   const password = 'test-superuser';

@@ -100,6 +100,8 @@ const ORDER: readonly ObjectKind[] = ['person', 'workload', 'group', 'folder', '
 /** What would have to change, in the order in which it can be done. Nothing when both are alike. */
 export function compareStates(current: State, wanted: ReadonlyMap<string, Plain>): readonly Change[] {
   const changes: Change[] = [];
+  // A folder without any policy says nothing about policies: nobody means to lock everybody out.
+  const judges = [...wanted.keys()].some((name) => name.startsWith('policy/'));
   for (const name of new Set([...wanted.keys(), ...current.keys()])) {
     const slash = name.indexOf('/');
     const kind = name.slice(0, slash) as ObjectKind;
@@ -109,7 +111,7 @@ export function compareStates(current: State, wanted: ReadonlyMap<string, Plain>
     if (will && !was) changes.push({ ...object, change: 'create', lines: linesOf({}, will) });
     else if (will && was?.retired) changes.push({ ...object, change: 'restore', lines: linesOf(was.value, will) });
     else if (will && was && canonicalJson(will) !== canonicalJson(was.value)) changes.push({ ...object, change: 'update', lines: linesOf(was.value, will) });
-    else if (!will && was && !was.retired && RETIRES.includes(kind) && !isEmptyGroup(kind, was)) changes.push({ ...object, change: 'retire', lines: [] });
+    else if (!will && was && !was.retired && RETIRES.includes(kind) && (kind !== 'policy' || judges) && !isEmptyGroup(kind, was)) changes.push({ ...object, change: 'retire', lines: [] });
   }
   return changes.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind) || a.name.localeCompare(b.name));
 }

@@ -107,22 +107,27 @@ create index requests_pending on brevet.requests (expires_at) where state = 'pen
 create index requests_by_principal on brevet.requests (principal_id, id desc);
 create index requests_newest on brevet.requests (id desc);
 
+-- Triggers refuse with SQLSTATE 23000 and the name of what they hold, which the store maps to a refusal's code.
+
 -- What was asked never changes; only its state moves, and only away from pending.
 create function brevet.requests_are_immutable() returns trigger language plpgsql as $$
 begin
+  if tg_op = 'DELETE' then
+    raise exception 'request % stays', old.id using errcode = '23000', constraint = 'requests_are_immutable';
+  end if;
   if old.state <> 'pending' then
-    raise exception 'request % is already %', old.id, old.state;
+    raise exception 'request % is already %', old.id, old.state using errcode = '23000', constraint = 'requests_are_decided_once';
   end if;
   if row(new.id, new.principal_id, new.on_behalf_of_id, new.entitlement_id, new.entitlement, new.extends_grant_id, new.reason,
-         new.ticket, new.duration_seconds, new.start_at, new.created_at, new.expires_at, new.policy_version, new.hash)
+         new.ticket, new.duration_seconds, new.start_at, new.created_at, new.expires_at, new.policy_version, new.verdict, new.hash)
      is distinct from
      row(old.id, old.principal_id, old.on_behalf_of_id, old.entitlement_id, old.entitlement, old.extends_grant_id, old.reason,
-         old.ticket, old.duration_seconds, old.start_at, old.created_at, old.expires_at, old.policy_version, old.hash) then
-    raise exception 'request % is immutable', old.id;
+         old.ticket, old.duration_seconds, old.start_at, old.created_at, old.expires_at, old.policy_version, old.verdict, old.hash) then
+    raise exception 'request % is immutable', old.id using errcode = '23000', constraint = 'requests_are_immutable';
   end if;
   return new;
 end $$;
-create trigger requests_are_immutable before update on brevet.requests
+create trigger requests_are_immutable before update or delete on brevet.requests
   for each row execute function brevet.requests_are_immutable();
 
 create table brevet.reviews (
@@ -145,17 +150,21 @@ create table brevet.reviews (
 create function brevet.reviews_are_by_others() returns trigger language plpgsql as $$
 declare asked record;
 begin
+  if tg_op <> 'INSERT' then
+    raise exception 'review % is final', old.id using errcode = '23000', constraint = 'reviews_are_final';
+  end if;
   select r.hash, r.principal_id, r.on_behalf_of_id, p.owner_id into asked
     from brevet.requests r join brevet.principals p on p.id = r.principal_id where r.id = new.request_id;
   if new.reviewer_id in (asked.principal_id, coalesce(asked.on_behalf_of_id, ''), coalesce(asked.owner_id, '')) then
-    raise exception 'the requester cannot review request %', new.request_id;
+    raise exception 'nobody decides on their own request' using errcode = '23000', constraint = 'reviews_are_by_others';
   end if;
   if new.request_hash <> asked.hash then
-    raise exception 'the review names another hash than request %', new.request_id;
+    raise exception 'the review names another hash than request %', new.request_id
+      using errcode = '23000', constraint = 'reviews_name_the_hash';
   end if;
   return new;
 end $$;
-create trigger reviews_are_by_others before insert or update on brevet.reviews
+create trigger reviews_are_by_others before insert or update or delete on brevet.reviews
   for each row execute function brevet.reviews_are_by_others();
 
 create table brevet.grants (
@@ -189,26 +198,24 @@ create table brevet.grants (
 create index grants_deadlines on brevet.grants (deadline) where state = 'active';
 create index grants_starts on brevet.grants (start_at) where state = 'scheduled';
 create index grants_activating on brevet.grants (activate_by) where state = 'activating';
-create index grants_revoking on brevet.grants (revoke_due_at) where state = 'revoking';
+-- Only those not yet marked, so that a target that is down for days costs nothing here.
+create index grants_late on brevet.grants (revoke_due_at) where state = 'revoking' and overdue_at is null;
+create index grants_live on brevet.grants (state) where state <> 'ended';
 create index grants_by_principal on brevet.grants (principal_id, id desc);
 create index grants_by_behalf on brevet.grants (on_behalf_of_id) where on_behalf_of_id is not null;
 
 alter table brevet.requests add foreign key (extends_grant_id) references brevet.grants;
 
--- Revocation is absorbing (invariant 5): states only move forward.
-create function brevet.grants_move_forward() returns trigger language plpgsql as $$
+-- Invariant 2, held by the store as well: a grant without an approved request does not commit.
+create function brevet.grants_are_approved() returns trigger language plpgsql as $$
 begin
-  if array_position(array['scheduled', 'activating', 'active', 'revoking', 'ended'], new.state)
-   < array_position(array['scheduled', 'activating', 'active', 'revoking', 'ended'], old.state) then
-    raise exception 'grant % cannot go from % to %', old.id, old.state, new.state;
+  if (select state from brevet.requests where id = new.request_id) <> 'approved' then
+    raise exception 'request % is not approved', new.request_id using errcode = '23000', constraint = 'grants_are_approved';
   end if;
-  if old.state in ('revoking', 'ended') and new.deadline is distinct from old.deadline then
-    raise exception 'the deadline of grant % is past moving', old.id;
-  end if;
-  return new;
+  return null;
 end $$;
-create trigger grants_move_forward before update on brevet.grants
-  for each row execute function brevet.grants_move_forward();
+create constraint trigger grants_are_approved after insert on brevet.grants deferrable initially deferred
+  for each row execute function brevet.grants_are_approved();
 
 create table brevet.grant_parts (
   id          text primary key check (id ~ '^prt_'),
@@ -232,13 +239,19 @@ create table brevet.grant_parts (
   claimed_until timestamptz,
   attempts    integer not null default 0,
   last_error  text,
+  -- Absent, and its grant knows: what is absent and not settled is where an end may be due.
+  settled     boolean not null default false,
   unique (grant_id, ordinal),
   check ((work is null) = (due_at is null)),
-  check (state <> 'absent' or (work is null and secret is null))
+  check (claimed_until is null or work is not null),
+  check (state <> 'absent' or (work is null and secret is null)),
+  check (not settled or state = 'absent')
 );
-create index grant_parts_work on brevet.grant_parts (work, due_at) where work is not null;
-create index grant_parts_running on brevet.grant_parts (target_id, claimed_until) where work is not null;
+-- A lane is one kind of work on one target: claims go from lane to lane, oldest first in each.
+create index grant_parts_lanes on brevet.grant_parts (work, target_id, due_at) where work is not null;
+create index grant_parts_running on brevet.grant_parts (work, target_id, claimed_until) where claimed_until is not null;
 create index grant_parts_live on brevet.grant_parts (target_id) where state <> 'absent';
+create index grant_parts_unsettled on brevet.grant_parts (grant_id) where state = 'absent' and not settled;
 
 create table brevet.sessions (
   id             text primary key check (id ~ '^ses_'),
@@ -267,6 +280,29 @@ create table brevet.sessions (
 create index sessions_live_by_grant on brevet.sessions (grant_id) where state <> 'ended';
 create index sessions_live_by_lease on brevet.sessions (lease_until) where state <> 'ended';
 create index sessions_by_grant on brevet.sessions (grant_id, id);
+create index sessions_by_principal on brevet.sessions (principal_id, id);
+
+-- Revocation is absorbing (invariant 5): states move only as GRANT_TRANSITIONS in src/domain/lifecycle.ts lets them.
+-- "Ended" means verified (invariant 6): every part is absent, or was never touched, and no session lives.
+create function brevet.grants_move_forward() returns trigger language plpgsql as $$
+begin
+  if new.state <> old.state and (old.state, new.state) not in (('scheduled', 'activating'), ('scheduled', 'revoking'),
+       ('scheduled', 'ended'), ('activating', 'active'), ('activating', 'revoking'), ('active', 'revoking'), ('revoking', 'ended')) then
+    raise exception 'grant % cannot go from % to %', old.id, old.state, new.state
+      using errcode = '23000', constraint = 'grants_move_forward';
+  end if;
+  if old.state in ('revoking', 'ended') and new.deadline is distinct from old.deadline then
+    raise exception 'the deadline of grant % is past moving', old.id using errcode = '23000', constraint = 'grants_move_forward';
+  end if;
+  if new.state = 'ended' and old.state <> 'ended'
+     and (exists (select from brevet.grant_parts where grant_id = new.id and state <> 'absent' and (state <> 'planned' or fence > 0))
+          or exists (select from brevet.sessions where grant_id = new.id and state <> 'ended')) then
+    raise exception 'grant % still holds something', old.id using errcode = '23000', constraint = 'grants_end_verified';
+  end if;
+  return new;
+end $$;
+create trigger grants_move_forward before update on brevet.grants
+  for each row execute function brevet.grants_move_forward();
 
 create table brevet.recording_chunks (
   session_id text not null references brevet.sessions,
@@ -362,33 +398,54 @@ create table brevet.log_entries (
   check ((index is null) = (leaf is null))
 );
 create index log_entries_unsequenced on brevet.log_entries (arrival) where index is null;
-create index log_entries_grant on brevet.log_entries (grant_id, arrival) where grant_id is not null;
-create index log_entries_request on brevet.log_entries (request_id, arrival) where request_id is not null;
-create index log_entries_principal on brevet.log_entries (principal_id, arrival) where principal_id is not null;
+create index log_entries_grant on brevet.log_entries (grant_id, index, arrival) where grant_id is not null;
+create index log_entries_request on brevet.log_entries (request_id, index, arrival) where request_id is not null;
+create index log_entries_principal on brevet.log_entries (principal_id, index, arrival) where principal_id is not null;
 
 create function brevet.log_entries_are_final() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'DELETE' or old.index is not null
-     or row(new.id, new.at, new.type, new.body) is distinct from row(old.id, old.at, old.type, old.body) then
-    raise exception 'log entry % is final', old.id;
+  if tg_op in ('DELETE', 'TRUNCATE') then
+    raise exception 'log entries stay' using errcode = '23000', constraint = 'log_entries_are_final';
+  end if;
+  if old.index is not null
+     or row(new.id, new.at, new.type, new.body, new.grant_id, new.request_id, new.session_id, new.principal_id) is distinct from
+        row(old.id, old.at, old.type, old.body, old.grant_id, old.request_id, old.session_id, old.principal_id) then
+    raise exception 'log entries are final' using errcode = '23000', constraint = 'log_entries_are_final';
   end if;
   return new;
 end $$;
 create trigger log_entries_are_final before update or delete on brevet.log_entries
   for each row execute function brevet.log_entries_are_final();
+create trigger log_entries_stay before truncate on brevet.log_entries
+  for each statement execute function brevet.log_entries_are_final();
 
+-- How far the log is numbered. Whoever appends holds this row, so there is one sequencer at a time.
 create table brevet.log_state (
   one        boolean primary key default true check (one),
   size       bigint not null,
-  frontier   bytea[] not null,
   checkpoint text,
   signed_at  timestamptz
 );
-insert into brevet.log_state (size, frontier) values (0, '{}');
+insert into brevet.log_state (size) values (0);
 
+-- Tiles as in c2sp.org/tlog-tiles: up to 256 hashes of 32 bytes each. Their right edge is what appending needs.
 create table brevet.log_tiles (
-  level  integer not null,
-  number bigint not null,
-  hashes bytea not null,
+  level  integer not null check (level >= 0),
+  number bigint not null check (number >= 0),
+  hashes bytea not null check (length(hashes) between 32 and 8192 and length(hashes) % 32 = 0),
   primary key (level, number)
 );
+create unique index log_tiles_edge on brevet.log_tiles (level) where length(hashes) < 8192;
+
+create function brevet.log_tiles_only_grow() returns trigger language plpgsql as $$
+begin
+  if tg_op <> 'UPDATE' or (new.level, new.number) <> (old.level, old.number)
+     or substring(new.hashes for length(old.hashes)) <> old.hashes then
+    raise exception 'a tile of the log only grows' using errcode = '23000', constraint = 'log_tiles_only_grow';
+  end if;
+  return new;
+end $$;
+create trigger log_tiles_only_grow before update or delete on brevet.log_tiles
+  for each row execute function brevet.log_tiles_only_grow();
+create trigger log_tiles_stay before truncate on brevet.log_tiles
+  for each statement execute function brevet.log_tiles_only_grow();

@@ -1,0 +1,18 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { startTestServer } from '#test/worlds/postgres-server.ts';
+import { startBrokerWorld } from '#test/worlds/broker-world.ts';
+await using server = await startTestServer();
+await using world = await startBrokerWorld(server, { remainingMs: 1e7, upstream: { host: server.host, port: server.port, tls: 'disable', ca: null, database: 'postgres', user: 'carrier', password: 'carried-secret', settings: {} } });
+world.gate.oneTime = false; world.gate.keepsRecordings = false;
+const direct = { PATH: process.env.PATH, PGHOST: '127.0.0.1', PGPORT: String(server.port), PGUSER: 'postgres', PGPASSWORD: server.password };
+execFileSync('pgbench', ['-i', '-q', '-s', '5', 'postgres'], { env: direct, stdio: 'ignore' });
+await server.query('grant all on all tables in schema public to carrier');
+const mode = process.argv[2] ?? 'simple';
+const before = process.cpuUsage();
+const child = spawn('pgbench', ['-n', '-S', '-M', mode, '-c', '8', '-j', '1', '-T', process.argv[3] ?? '5', 'postgres'], { env: { ...world.env(), PGSSLMODE: 'require' }, stdio: ['ignore', 'pipe', 'inherit'] });
+let out = ''; child.stdout.on('data', (b) => (out += b));
+await once(child, 'exit');
+const spent = process.cpuUsage(before);
+const n = Number(/actually processed: (\d+)/.exec(out)?.[1]);
+console.log(/tps.*/.exec(out)?.[0], 'us/tx user', (spent.user / n).toFixed(1), 'sys', (spent.system / n).toFixed(1), 'gc?');

@@ -1,0 +1,341 @@
+import { code } from './messages.ts';
+import { maskSql, speaksOfPasswords } from './mask.ts';
+import { BIND, CLOSE, EXECUTE, PARSE, Pending, QUERY, SYNC } from './pending.ts';
+import type { Recorder } from './recorder.ts';
+import * as format from './recording-format.ts';
+import { MAX_TEXT } from './scanner.ts';
+
+/** PostgreSQL keeps this many bytes of a statement's or portal's name: two longer ones may be the same to it. */
+const NAME_BYTES = 63;
+/** More prepared statements than this in one session are an attack. */
+const MOST_NAMES = 1 << 16;
+const MOST_MESSAGE = 200;
+/** Stands for the text of an execution whose failure has been recorded already. */
+const REPORTED = -1;
+/** Client encodings whose characters may hold an ASCII quote or backslash: such text can't be taken apart by bytes. */
+const TWISTED = /^(?:SJIS|SHIFT_JIS_2004|BIG5|GBK|UHC|GB18030|JOHAB)$/i;
+
+/**
+ * Follows what a session does and writes it to the recorder. What counts is what the target did: a Parse or a Bind
+ * gets its name only when the target has said yes, so that a client can't have one text recorded and another executed.
+ */
+export class Audit {
+  /** Milliseconds since the session began; set by the relay for each chunk. */
+  now = 0;
+  /** Bytes in each direction so far, the current chunk included. */
+  bytesIn = 0;
+  bytesOut = 0;
+  statements = 0;
+  /** The client has said goodbye. */
+  terminated = false;
+  /** Something that no honest client does. */
+  abused = false;
+  readonly #recorder: Recorder;
+  readonly #mask: boolean;
+  readonly #pending = new Pending();
+  readonly #prepared = new Map<string, number>();
+  readonly #portals = new Map<string, number>();
+  #unnamed = 0;
+  #unnamedPortal = 0;
+  #texts = 0;
+  #last = 0;
+  #announced = -1;
+  /** A password was typed in this session: no error's message is recorded any more, as it may quote one. */
+  #secretive = false;
+  #skipping = false;
+  readonly #skippedStatements = new Map<string, number>();
+  readonly #skippedPortals = new Map<string, number>();
+  #encoding = 'UTF8';
+  #backslashes = false;
+  // What the query under way has brought so far.
+  #rows = 0;
+  #outcome = 0;
+  #tag = Buffer.alloc(0);
+  #tagFill = 0;
+  #markIn = 0;
+  #markOut = 0;
+
+  constructor(recorder: Recorder, mask: boolean) {
+    this.#recorder = recorder;
+    this.#mask = mask;
+  }
+
+  /** Whether the target owes an answer. */
+  get busy(): boolean {
+    return this.#pending.count > 0;
+  }
+
+  /** A message of the client's. */
+  readonly client = (type: number, bytes: Buffer, from: number, to: number, size: number): void => {
+    switch (type) {
+      case 0x51: // Q
+        return this.#asked(QUERY, this.#text(bytes, from, to, size, format.SIMPLE), '', '');
+      case 0x50: { // P
+        const name = nameAt(bytes, from, to);
+        const start = skipName(bytes, from, to);
+        return this.#asked(PARSE, this.#text(bytes, start, to, size - (start - from), 0), name, '');
+      }
+      case 0x42: // B
+        return this.#asked(BIND, 0, nameAt(bytes, skipName(bytes, from, to), to), nameAt(bytes, from, to));
+      case 0x45: // E
+        return this.#asked(EXECUTE, 0, '', nameAt(bytes, from, to));
+      case 0x43: // C
+        return this.#asked(CLOSE, bytes[from] === code('S') ? 1 : 0, nameAt(bytes, from + 1, to), '');
+      case 0x53: // S
+        return this.#asked(SYNC, 0, '', '');
+      case 0x46: { // F
+        const words = Buffer.from(`function call ${size < 4 ? '' : bytes.readUInt32BE(from)}`);
+        return this.#asked(QUERY, this.#text(words, 0, words.length, words.length, format.SIMPLE), '', '');
+      }
+      default:
+        this.terminated = true;
+    }
+  };
+
+  /** A message of the target's. */
+  readonly target = (type: number, bytes: Buffer, from: number, to: number): void => {
+    const pending = this.#pending;
+    const kind = pending.kind;
+    switch (type) {
+      case 0x43: // C: CommandComplete
+        return this.#completed(kind, bytes, from, to);
+      case 0x5a: // Z: ReadyForQuery
+        return this.#ready(bytes[from] === code('I'));
+      case 0x45: // E
+        return this.#failed(kind, bytes, from, to);
+      case 0x31: // 1: ParseComplete
+        if (kind === PARSE) this.#nameStatement(pending.name, pending.text);
+        break;
+      case 0x32: // 2: BindComplete
+        if (kind === BIND) this.#namePortal(pending.other, this.#statement(pending.name));
+        break;
+      case 0x33: // 3: CloseComplete
+        if (kind === CLOSE) (pending.text === 1 ? this.#prepared : this.#portals).delete(pending.name);
+        break;
+      case 0x49: // I: EmptyQueryResponse
+        if (kind === QUERY) this.#outcome ||= format.OUTCOME_EMPTY;
+        else if (kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_EMPTY);
+        break;
+      case 0x73: // s: PortalSuspended
+        if (kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_SUSPENDED);
+        break;
+      default:
+        return this.parameter(bytes.toString('latin1', from, to));
+    }
+    if (kind === (type === 0x31 ? PARSE : type === 0x32 ? BIND : type === 0x33 ? CLOSE : EXECUTE)) pending.shift();
+  };
+
+  /** A ParameterStatus as `name\0value\0`: some change how text is to be read. */
+  parameter(status: string): void {
+    const [name, value = ''] = status.split('\0');
+    if (name === 'standard_conforming_strings') this.#backslashes = value !== 'on';
+    if (name !== 'client_encoding' || value === this.#encoding) return;
+    this.#encoding = value;
+    const bytes = Buffer.from(value.slice(0, 64), 'latin1');
+    this.#recorder.writer.begin(format.ENCODING, this.now, bytes.length);
+    this.#recorder.writer.text(bytes, 0, bytes.length);
+  }
+
+  /** To be called from time to time: names an execution that takes long, so that a look at the recording shows it. */
+  tick(): void {
+    const pending = this.#pending;
+    if (pending.kind !== EXECUTE || pending.start === this.#announced) return;
+    this.#announced = pending.start;
+    this.#recorder.writer.begin(format.RUNNING, this.now, 16);
+    this.#recorder.writer.number(this.#portal(pending.other));
+  }
+
+  /** Closes the recording: what was not answered was cut. */
+  end(reason: string): void {
+    const pending = this.#pending;
+    for (; pending.count > 0; pending.shift()) {
+      if (pending.kind === QUERY) this.#done(pending.text, pending.start, format.OUTCOME_CUT);
+      else if (pending.kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_CUT);
+    }
+    const bytes = Buffer.from(reason);
+    this.#recorder.writer.begin(format.END, this.now, bytes.length);
+    this.#recorder.writer.text(bytes, 0, bytes.length);
+  }
+
+  #asked(kind: number, text: number, name: string, other: string): void {
+    if (this.#skipping) {
+      // The target reads on to the next Sync without doing anything.
+      if (kind === SYNC) this.#skipping = false;
+      else {
+        return this.#skip(kind, text, this.now, name, other);
+      }
+    }
+    if (!this.#pending.push(kind, text, this.now, name, other)) this.abused = true;
+  }
+
+  #completed(kind: number, bytes: Buffer, from: number, to: number): void {
+    const end = bytes[to - 1] === 0 ? to - 1 : to;
+    let rows = 0;
+    let place = 1;
+    for (let at = end - 1; at >= from; at--, place *= 10) {
+      const digit = (bytes[at] as number) - 48;
+      if (digit < 0 || digit > 9) break;
+      rows += digit * place;
+    }
+    this.#rows += rows;
+    if (kind === QUERY) {
+      this.#outcome = format.OUTCOME_OK;
+      // The chunk may be gone when the query ends: a short copy of the last tag.
+      if (this.#tag.length < end - from) this.#tag = Buffer.alloc(64);
+      this.#tagFill = bytes.copy(this.#tag, 0, from, end);
+    } else if (kind === EXECUTE) {
+      this.#done(this.#portal(this.#pending.other), this.#pending.start, format.OUTCOME_OK, bytes, from, end);
+      this.#pending.shift();
+    }
+  }
+
+  #ready(idle: boolean): void {
+    // Portals do not outlive their transaction.
+    if (idle && this.#portals.size > 0) this.#portals.clear();
+    const pending = this.#pending;
+    while (pending.count > 0) {
+      const kind = pending.kind;
+      if (kind === QUERY && this.#outcome !== format.OUTCOME_ERROR) {
+        this.#done(pending.text, pending.start, this.#outcome || format.OUTCOME_EMPTY, this.#tag, 0, this.#tagFill);
+      }
+      pending.shift();
+      if (kind === QUERY || kind === SYNC) break;
+    }
+    this.#outcome = 0;
+    this.#tagFill = 0;
+    this.#rows = 0;
+  }
+
+  #failed(kind: number, bytes: Buffer, from: number, to: number): void {
+    const pending = this.#pending;
+    const text =
+      kind === QUERY || kind === PARSE ? pending.text
+      : kind === BIND ? this.#statement(pending.name)
+      : kind === EXECUTE ? this.#portal(pending.other)
+      : this.#last;
+    this.#done(text, pending.count > 0 ? pending.start : this.now, format.OUTCOME_ERROR, bytes, from, to);
+    this.#outcome = format.OUTCOME_ERROR;
+    if (kind === QUERY || kind === SYNC || kind === 0) return;
+    this.#skippedStatements.clear();
+    this.#skippedPortals.clear();
+    if (kind === PARSE) this.#skippedStatements.set(pending.name, REPORTED);
+    if (kind === BIND) this.#skippedPortals.set(pending.other, REPORTED);
+    pending.shift();
+    for (; pending.count > 0 && pending.kind !== SYNC; pending.shift()) {
+      this.#skip(pending.kind, pending.text, pending.start, pending.name, pending.other);
+    }
+    this.#skipping = pending.count === 0;
+  }
+
+  /**
+   * What the target passes over after an error. Names made on the way exist only here, so that an Execute is shown with
+   * its own text; the one whose Parse or Bind was the error has been reported with it.
+   */
+  #skip(kind: number, text: number, start: number, name: string, other: string): void {
+    if (kind === QUERY) this.#done(text, start, format.OUTCOME_SKIPPED);
+    else if (kind === PARSE) this.#skippedStatements.set(name, text);
+    else if (kind === BIND) this.#skippedPortals.set(other, this.#skippedStatements.get(name) ?? this.#statement(name));
+    else if (kind === EXECUTE) {
+      const known = this.#skippedPortals.get(other) ?? this.#portal(other);
+      if (known !== REPORTED) this.#done(known, start, format.OUTCOME_SKIPPED);
+    }
+  }
+
+  /** Writes how an execution came out. `bytes[from, to)` is its tag, or the fields of its error. */
+  #done(text: number, start: number, outcome: number, bytes?: Buffer, from = 0, to = 0): void {
+    const writer = this.#recorder.writer;
+    writer.begin(format.DONE, this.now, 320);
+    writer.number(text);
+    writer.number(Math.max(0, Math.round((this.now - start) * 1000)));
+    writer.number(this.bytesOut - this.#markOut);
+    writer.number(this.bytesIn - this.#markIn);
+    writer.byte(outcome);
+    if (outcome === format.OUTCOME_OK) {
+      writer.number(this.#rows);
+      if (bytes) writer.text(bytes, from, Math.min(to, from + 64));
+      else writer.number(0);
+    } else if (outcome === format.OUTCOME_ERROR && bytes) {
+      const [state, message] = readError(bytes, from, to);
+      writer.text(state, 0, state.length);
+      // A message may quote what was typed.
+      writer.text(message, 0, this.#mask || this.#secretive ? 0 : message.length);
+    }
+    this.#markIn = this.bytesIn;
+    this.#markOut = this.bytesOut;
+    this.#rows = 0;
+    this.#last = text;
+    if (outcome !== format.OUTCOME_SKIPPED) this.statements += 1;
+    writer.events += 1;
+    this.#recorder.wrote();
+  }
+
+  /** Records a statement's text and answers its number. `size` is how long the rest of the message really is. */
+  #text(bytes: Buffer, from: number, to: number, size: number, flags: number): number {
+    const most = Math.min(to, from + MAX_TEXT);
+    const zero = bytes.indexOf(0, from);
+    const end = zero >= 0 && zero < most ? zero : most;
+    const cut = end === most && (zero < 0 || zero >= most) && size > end - from ? format.TRUNCATED : 0;
+    const secretive = speaksOfPasswords(bytes, from, end);
+    this.#secretive ||= secretive;
+    const writer = this.#recorder.writer;
+    const hide = this.#mask || secretive;
+    const text = hide ? this.#masked(bytes, from, end) : bytes;
+    writer.begin(format.TEXT, this.now, end - from + 16);
+    writer.number(++this.#texts);
+    writer.byte(flags | cut | (hide ? format.MASKED : 0));
+    if (hide) writer.text(text, 0, text.length);
+    else writer.text(text, from, end);
+    this.#recorder.wrote();
+    return this.#texts;
+  }
+
+  #masked(bytes: Buffer, from: number, to: number): Buffer {
+    if (TWISTED.test(this.#encoding)) {
+      const word = /^\s*\w*/.exec(bytes.toString('latin1', from, Math.min(to, from + 40)))?.[0] ?? '';
+      return Buffer.from(`${word} ?`).subarray(0, to - from);
+    }
+    return maskSql(bytes, from, to, { hide: this.#mask ? 'literals' : 'passwords', backslashes: this.#backslashes });
+  }
+
+  #statement(name: string): number {
+    return name === '' ? this.#unnamed : (this.#prepared.get(name) ?? 0);
+  }
+  #portal(name: string): number {
+    return name === '' ? this.#unnamedPortal : (this.#portals.get(name) ?? 0);
+  }
+  #nameStatement(name: string, text: number): void {
+    if (name === '') this.#unnamed = text;
+    else if (this.#prepared.set(name, text).size > MOST_NAMES) this.abused = true;
+  }
+  #namePortal(name: string, text: number): void {
+    if (name === '') this.#unnamedPortal = text;
+    else if (this.#portals.set(name, text).size > MOST_NAMES) this.abused = true;
+  }
+}
+
+function nameAt(bytes: Buffer, from: number, to: number): string {
+  if (from >= to || bytes[from] === 0) return '';
+  let end = from;
+  while (end < to && end - from < NAME_BYTES && bytes[end] !== 0) end++;
+  return bytes.toString('latin1', from, end);
+}
+
+function skipName(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && bytes[at] !== 0) at++;
+  return Math.min(at + 1, to);
+}
+
+/** SQLSTATE and message of an ErrorResponse that may be broken off. */
+function readError(bytes: Buffer, from: number, to: number): [Buffer, Buffer] {
+  let state: Buffer = Buffer.from('XX000');
+  let message: Buffer = Buffer.alloc(0);
+  for (let at = from; at < to && bytes[at] !== 0; ) {
+    const zero = bytes.indexOf(0, at);
+    const end = zero < 0 || zero > to ? to : zero;
+    if (bytes[at] === code('C') && end - at === 6) state = bytes.subarray(at + 1, end);
+    else if (bytes[at] === code('M')) message = bytes.subarray(at + 1, Math.min(end, at + 1 + MOST_MESSAGE));
+    at = end + 1;
+  }
+  return [state, message];
+}

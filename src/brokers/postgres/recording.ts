@@ -1,0 +1,228 @@
+/** Reads recordings of PostgreSQL sessions back: docs/recording-format-postgres.md. */
+import * as format from './recording-format.ts';
+
+export interface RecordingHeader {
+  readonly version: number;
+  readonly session: string;
+  readonly grant: string;
+  readonly principal: string;
+  readonly entitlement: string;
+  readonly database: string;
+  readonly application: string | null;
+  readonly masked: boolean;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+}
+
+export type StatementOutcome = 'ok' | 'error' | 'empty' | 'suspended' | 'skipped' | 'cut' | 'running';
+
+export interface StatementRow {
+  /** When it was asked, in milliseconds since the session began. */
+  readonly at: number;
+  readonly durationMs: number;
+  readonly sql: string;
+  readonly truncated: boolean;
+  readonly masked: boolean;
+  /** Executed with parameters, by name or not: the text is that of its Parse. */
+  readonly prepared: boolean;
+  readonly outcome: StatementOutcome;
+  /** What the target said: the command's tag, or SQLSTATE and, where nothing had to be hidden, the message. */
+  readonly said: string;
+  readonly rows: number;
+  /** Bytes from the target and from the client since the execution before; near enough, not exact. */
+  readonly received: number;
+  readonly sent: number;
+  /** Changes of identity are worth a look. */
+  readonly notable: boolean;
+}
+
+export interface Recording {
+  readonly header: RecordingHeader | null;
+  readonly statements: readonly StatementRow[];
+  /** Why the session ended; `null` when the recording breaks off. */
+  readonly ended: string | null;
+  readonly lastAt: number;
+}
+
+const OUTCOMES: Readonly<Record<number, StatementOutcome>> = {
+  [format.OUTCOME_OK]: 'ok',
+  [format.OUTCOME_ERROR]: 'error',
+  [format.OUTCOME_EMPTY]: 'empty',
+  [format.OUTCOME_SUSPENDED]: 'suspended',
+  [format.OUTCOME_SKIPPED]: 'skipped',
+  [format.OUTCOME_CUT]: 'cut',
+};
+
+const NOTABLE = /\bset\s+(?:(?:local|session)\s+)?(?:role\b|session\s+authorization\b)/i;
+const MOST_ROWS = 1_000_000;
+
+interface Text {
+  readonly sql: string;
+  readonly flags: number;
+  readonly at: number;
+  done: boolean;
+}
+
+/** What is wrong with a recording's bytes: they were not written by a broker, or were changed. */
+export class BadRecording extends Error {
+  override readonly name = 'BadRecording';
+}
+
+/** Reads chunks, in order of their `seq`. Statements that were not answered when it was taken are `running`. */
+export function readRecording(chunks: Iterable<Uint8Array>): Recording {
+  const reader = new Reader();
+  for (const chunk of chunks) reader.chunk(chunk);
+  return reader.result();
+}
+
+class Reader {
+  #bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #now = 0;
+  #header: RecordingHeader | null = null;
+  #ended: string | null = null;
+  #encoding = 'utf-8';
+  readonly #texts = new Map<number, Text>();
+  readonly #rows: StatementRow[] = [];
+  #running: { text: number; at: number } | null = null;
+
+  chunk(chunk: Uint8Array): void {
+    this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    this.#at = 0;
+    while (this.#at < this.#bytes.length) this.#record();
+  }
+
+  result(): Recording {
+    const rows = [...this.#rows];
+    for (const [id, text] of this.#texts) {
+      const running = this.#running?.text === id ? this.#running.at : null;
+      if ((text.flags & format.SIMPLE) === 0 ? running === null : text.done) continue;
+      const at = running ?? text.at;
+      rows.push(this.#row(text, at, this.#now - at, 'running', '', 0, 0, 0));
+    }
+    return { header: this.#header, statements: rows, ended: this.#ended, lastAt: this.#now / 1000 };
+  }
+
+  #record(): void {
+    const mark = this.#byte();
+    if (mark === format.CLOCK) {
+      this.#now = this.#number();
+      return;
+    }
+    this.#now += this.#number();
+    switch (mark) {
+      case format.HEADER:
+        this.#header = JSON.parse(this.#text().toString('utf8')) as RecordingHeader;
+        return;
+      case format.TEXT: {
+        const id = this.#number();
+        const flags = this.#byte();
+        this.#texts.set(id, { sql: this.#decode(this.#text()), flags, at: this.#now, done: false });
+        return;
+      }
+      case format.DONE:
+        return this.#done();
+      case format.RUNNING:
+        this.#running = { text: this.#number(), at: this.#now };
+        return;
+      case format.ENCODING:
+        this.#encoding = webEncoding(this.#text().toString('latin1'));
+        return;
+      case format.END:
+        this.#ended = this.#text().toString('utf8');
+        return;
+      default:
+        throw new BadRecording(`an unknown record, ${mark}`);
+    }
+  }
+
+  #done(): void {
+    const id = this.#number();
+    const duration = this.#number();
+    const received = this.#number();
+    const sent = this.#number();
+    const outcome = OUTCOMES[this.#byte()];
+    if (!outcome) throw new BadRecording('an unknown outcome');
+    let rows = 0;
+    let said = '';
+    if (outcome === 'ok') {
+      rows = this.#number();
+      said = this.#text().toString('latin1');
+    } else if (outcome === 'error') {
+      const state = this.#text().toString('latin1');
+      said = `${state} ${this.#decode(this.#text())}`.trim();
+    }
+    const text = this.#texts.get(id) ?? { sql: '(a portal or statement made by SQL)', flags: 0, at: this.#now, done: false };
+    text.done = true;
+    this.#running = null;
+    if (this.#rows.length >= MOST_ROWS) throw new BadRecording('too many statements for one reading');
+    this.#rows.push(this.#row(text, this.#now - duration, duration, outcome, said, rows, received, sent));
+    // A simple query is executed once: its text is not needed again.
+    if (text.flags & format.SIMPLE) this.#texts.delete(id);
+  }
+
+  #row(text: Text, at: number, duration: number, outcome: StatementOutcome, said: string, rows: number, received: number, sent: number): StatementRow {
+    return {
+      at: at / 1000,
+      durationMs: duration / 1000,
+      sql: text.sql,
+      truncated: (text.flags & format.TRUNCATED) !== 0,
+      masked: (text.flags & format.MASKED) !== 0,
+      prepared: (text.flags & format.SIMPLE) === 0,
+      outcome, said, rows, received, sent,
+      notable: NOTABLE.test(text.sql),
+    };
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.#at++];
+    if (byte === undefined) throw new BadRecording('it breaks off inside a record');
+    return byte;
+  }
+
+  #number(): number {
+    let value = 0;
+    for (let place = 1; ; place *= 128) {
+      const byte = this.#byte();
+      value += (byte & 127) * place;
+      if (!Number.isSafeInteger(value)) throw new BadRecording('a number that is too large');
+      if (byte < 128) return value;
+    }
+  }
+
+  #text(): Buffer {
+    const length = this.#number();
+    const from = this.#at;
+    this.#at += length;
+    if (this.#at > this.#bytes.length) throw new BadRecording('it breaks off inside a record');
+    return this.#bytes.subarray(from, this.#at);
+  }
+
+  #decode(bytes: Uint8Array): string {
+    return new TextDecoder(this.#encoding).decode(bytes);
+  }
+}
+
+/** PostgreSQL's name of an encoding as the Encoding standard knows it; UTF-8, with replacement characters, for the rest. */
+function webEncoding(name: string): string {
+  const plain = name.toUpperCase().replaceAll('_', '');
+  const latin = /^LATIN(\d+)$/.exec(plain);
+  const iso = /^ISO8859(\d+)$/.exec(plain);
+  const windows = /^WIN(\d+)$/.exec(plain);
+  const guess =
+    latin ? `iso-8859-${LATIN[Number(latin[1])] ?? 1}`
+    : iso ? `iso-8859-${iso[1]}`
+    : windows ? `windows-${windows[1]}`
+    : (OTHERS[plain] ?? 'utf-8');
+  try {
+    return new TextDecoder(guess).encoding;
+  } catch {
+    return 'utf-8';
+  }
+}
+
+const LATIN: Readonly<Record<number, number>> = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 9, 6: 10, 7: 13, 8: 14, 9: 15, 10: 16 };
+const OTHERS: Readonly<Record<string, string>> = {
+  EUCJP: 'euc-jp', EUCKR: 'euc-kr', EUCCN: 'gb2312', SJIS: 'shift_jis', BIG5: 'big5', GBK: 'gbk', GB18030: 'gb18030', UHC: 'euc-kr',
+  KOI8R: 'koi8-r', KOI8U: 'koi8-u',
+};

@@ -1,0 +1,194 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import type { Gate } from '#app/ports/gate.ts';
+import type { BrokerId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { BrokerOrder, BrokerReport } from './broker-process.ts';
+import { ipcChannel, type Channel } from './channel.ts';
+import { serveGate } from './gate-channel.ts';
+import { MOST_SLOTS, slotOf } from './postgres/cancel-keys.ts';
+import type { BrokerLog } from './postgres/context.ts';
+import type { TlsMaterial } from './postgres/doorway.ts';
+
+export interface BrokersSettings {
+  /** The file of the composition root that a broker process runs. */
+  readonly entry: string;
+  /** How many processes share the port, 1 to 32. More than one needs Linux. */
+  readonly count: number;
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly tls: TlsMaterial;
+  readonly gate: Gate;
+  /** One id for each process. */
+  readonly brokerIds: readonly BrokerId[];
+  readonly log: BrokerLog;
+}
+
+export interface Brokers {
+  readonly address: string;
+  readonly port: number;
+  /** The processes' ids, for a look from outside. */
+  readonly pids: readonly number[];
+  renewTls(tls: TlsMaterial): void;
+  /** Cuts all sessions, reports them, ends the processes. */
+  stop(): Promise<void>;
+}
+
+const STOP_MS = 10_000;
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 30_000;
+/** A process that lived this long starts again at once. */
+const STEADY_MS = 60_000;
+
+/**
+ * Starts broker processes on one port and keeps them running. They hold no secret by argument or environment: all comes
+ * over the channel. @throws Refusal `unavailable` when the port is taken or a process can't start
+ */
+export async function startBrokers(settings: BrokersSettings): Promise<Brokers> {
+  const { count, host, brokerIds } = settings;
+  if (count < 1 || count > MOST_SLOTS || brokerIds.length < count) throw new RangeError('as many broker ids as processes, 1 to 32');
+  let tls = settings.tls;
+  let stopping = false;
+  const port = await findPort(host, settings.port);
+  const children: (Child | undefined)[] = [];
+  const cancel = async (key: { pid: number; secret: number }) => children[slotOf(key)]?.cancel(key);
+
+  const keep = async (slot: number, pause: number): Promise<void> => {
+    const id = brokerIds[slot] as BrokerId;
+    const child = new Child(settings, { broker: 'start', id, host, port, slot, tls, reusePort: count > 1 }, cancel);
+    children[slot] = child;
+    const born = performance.now();
+    void child.gone.then((how) => {
+      if (children[slot] === child) children[slot] = undefined;
+      if (stopping || !child.served) return;
+      settings.log('error', 'a broker process ended and is started again', { slot, how });
+      const next = performance.now() - born > STEADY_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
+      setTimeout(() => again(slot, next), next);
+    });
+    await child.listening;
+  };
+  const again = (slot: number, pause: number): void => {
+    if (stopping) return;
+    keep(slot, pause).catch(() => {
+      const next = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      setTimeout(() => again(slot, next), next);
+    });
+  };
+
+  const stop = async () => {
+    stopping = true;
+    await Promise.all(children.map((child) => child?.stop()));
+  };
+  try {
+    await Promise.all(Array.from({ length: count }, (_, slot) => keep(slot, FIRST_PAUSE_MS)));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    address: host,
+    port,
+    get pids() {
+      return children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
+    },
+    renewTls(renewed) {
+      tls = renewed;
+      for (const child of children) child?.tell({ broker: 'tls', tls });
+    },
+    stop,
+  };
+}
+
+/** Finds out whether the port is free: processes that share one would quietly share it with a stranger as well. */
+async function findPort(host: string, port: number): Promise<number> {
+  const probe = createServer();
+  try {
+    probe.listen({ host, port });
+    await once(probe, 'listening');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    const why = code === 'EADDRINUSE' ? 'is in use' : `can't be had (${code})`;
+    throw new Refusal('unavailable', `port ${port} on ${host} ${why}`, { hint: 'Set another port for the PostgreSQL broker.' });
+  }
+  const found = (probe.address() as AddressInfo).port;
+  probe.close();
+  await once(probe, 'close');
+  return found;
+}
+
+/** One broker process, from its start to its end. */
+class Child {
+  readonly listening: Promise<void>;
+  /** How it ended. */
+  readonly gone: Promise<string>;
+  served = false;
+  readonly #process: ChildProcess;
+  readonly #channel: Channel;
+  readonly #cancels = new Map<number, () => void>();
+  #calls = 0;
+
+  constructor(
+    settings: BrokersSettings,
+    start: Extract<BrokerOrder, { broker: 'start' }>,
+    cancel: (key: { pid: number; secret: number }) => Promise<unknown>,
+  ) {
+    this.#process = fork(settings.entry, [], {
+      serialization: 'advanced',
+      env: {},
+      execArgv: ['--disable-proto=delete', '--disable-warning=ExperimentalWarning'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#channel = ipcChannel(this.#process);
+    this.gone = new Promise((resolve) => {
+      this.#process.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`));
+      this.#process.once('error', (error) => resolve(error.message));
+    });
+    this.listening = new Promise((resolve, reject) => {
+      void this.gone.then((how) => reject(new Refusal('unavailable', `the broker process did not start (${how})`)));
+      this.#channel.onMessage((raw) => {
+        const message = raw as BrokerReport;
+        if (message.broker === 'listening') {
+          this.served = true;
+          resolve();
+        } else if (message.broker === 'failed') {
+          reject(new Refusal('unavailable', `the broker can't listen on port ${start.port} (${message.code})`));
+          void this.stop();
+        } else if (message.broker === 'log') settings.log(message.level, message.message, { ...message.facts, slot: start.slot });
+        else if (message.broker === 'cancel') {
+          void cancel(message.key).then(() => this.tell({ broker: 'cancelled', call: message.call }));
+        } else if (message.broker === 'cancelled') {
+          this.#cancels.get(message.call)?.();
+          this.#cancels.delete(message.call);
+        }
+      });
+    });
+    this.listening.catch(() => undefined);
+    serveGate(this.#channel, settings.gate, start.id);
+    this.tell(start);
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  tell(order: BrokerOrder): void {
+    this.#channel.send(order);
+  }
+
+  cancel(key: { pid: number; secret: number }): Promise<unknown> {
+    const done = new Promise<void>((resolve) => {
+      this.#cancels.set(++this.#calls, resolve);
+      this.tell({ broker: 'cancel', call: this.#calls, key });
+    });
+    return Promise.race([done, this.gone]);
+  }
+
+  async stop(): Promise<void> {
+    this.tell({ broker: 'stop' });
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_MS);
+    await this.gone;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,56 @@
+import type { Connector } from '#app/ports/connector.ts';
+import type { JsonObject } from '#domain/json.ts';
+import { parseConfig } from './config.ts';
+import { TIMEOUTS, type Timeouts } from './connect.ts';
+import { provisionBrokered, withdrawBrokered } from './brokered.ts';
+import { prepareElevation, provisionElevation, withdrawElevation } from './elevation.ts';
+import { listOwned, listStanding, probe } from './inspect.ts';
+import { provisionAccount } from './provision.ts';
+import { describe, within } from './scope-reach.ts';
+import { parseScope, type Scope } from './scope.ts';
+import type { Tools } from './tools.ts';
+import { upstream } from './upstream.ts';
+import { removeOwned, withdrawAccount } from './withdraw.ts';
+
+export interface PostgresConnectorOptions {
+  /** Cryptographically strong random bytes. */
+  readonly random: (bytes: number) => Uint8Array;
+  /** The wall clock, for measuring the target's skew. */
+  readonly now: () => Date;
+  readonly timeouts?: Partial<Timeouts>;
+}
+
+/** The connector for `postgresql`: PostgreSQL 13 to 18, signed in as a superuser or as a role with CREATEROLE. */
+export function postgresConnector(options: PostgresConnectorOptions): Connector {
+  const tools: Tools = { random: options.random, now: options.now, timeouts: { ...TIMEOUTS, ...options.timeouts } };
+  return {
+    type: 'postgresql',
+    parseConfig,
+    parseScope,
+    within: (narrow, wide) => within(asScope(narrow), asScope(wide)),
+    describe: (kind, scope) => describe(kind, asScope(scope)),
+    probe: (target) => probe(target, tools),
+    async prepare(plan) {
+      return plan.kind === 'temporary_elevation' ? prepareElevation(plan, tools) : {};
+    },
+    provision(plan, stillMine) {
+      if (plan.kind === 'ephemeral_account') return provisionAccount(plan, stillMine, tools);
+      if (plan.kind === 'temporary_elevation') return provisionElevation(plan, stillMine, tools);
+      return provisionBrokered(plan, tools);
+    },
+    withdraw(plan) {
+      if (plan.kind === 'ephemeral_account') return withdrawAccount(plan, tools);
+      if (plan.kind === 'temporary_elevation') return withdrawElevation(plan, tools);
+      return withdrawBrokered(plan, tools);
+    },
+    listOwned: (target) => listOwned(target, tools),
+    removeOwned: (target, name) => removeOwned(target, name, tools),
+    upstream,
+    listStanding: (target) => listStanding(target, tools),
+  };
+}
+
+/** A scope that `parseScope` has made: the store keeps it as plain JSON in between. */
+function asScope(scope: JsonObject): Scope {
+  return scope as unknown as Scope;
+}

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Refusal } from '#domain/refusal.ts';
+import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
+
+let world: PostgresTarget;
+before(async () => {
+  world = await startPostgresTarget();
+});
+after(() => world[Symbol.asyncDispose]());
+const SCOPE = { database: 'orders', access: 'read-only', tables: ['sales.orders'] };
+
+test('G2: what a crash left is listed by its mark and swept; a human\'s role that only looks like it is left alone', async () => {
+  const plan = world.plan(SCOPE);
+  const { secret } = await world.connector.provision(plan, yes);
+  const human = world.plan(SCOPE).objectName;
+  await world.sql(`create role ${human} login; create role brevet_team; comment on role brevet_team is 'brevet of the court'; alter role ${plan.objectName} rename to hidden`);
+  await world.sql(`comment on role postgres is '${String((await world.sql("select shobj_description(oid, 'pg_authid') as c from pg_roles where rolname = 'hidden'"))[0]?.['c'])}'`);
+  const owned = await world.connector.listOwned(world.target);
+  assert.deepEqual(owned, [{ name: 'hidden', validUntil: plan.deadline }]);
+  await using session = await world.session('hidden', secret ?? '').catch(() => world.session('postgres', world.server.password));
+  assert.ok(session);
+  assert.equal((await world.connector.removeOwned(world.target, 'hidden')).gone, true);
+  assert.equal((await world.connector.removeOwned(world.target, 'hidden')).gone, true, 'absent is success');
+  for (const name of [human, 'brevet_team', 'postgres']) {
+    assert.equal((await world.connector.removeOwned(world.target, name)).gone, false);
+    assert.equal((await world.sql('select from pg_roles where rolname = $1', [name])).length, 1);
+  }
+  assert.deepEqual(await world.connector.listOwned(world.target), []);
+});
+
+test('standing privileges: who can do what with no grant, in every database', async () => {
+  await world.server.query('create database second');
+  await world.server.query("create role bob login; create role team; grant team to bob; create role root2 superuser; create table t (n int); grant update on t to bob; grant select on t to public", [], 'second');
+  const plan = world.plan(SCOPE);
+  await world.connector.provision(plan, yes);
+  const standing = await world.connector.listStanding(world.target);
+  for (const expected of [
+    { account: 'bob', privilege: 'member', on: 'role team' }, { account: 'root2', privilege: 'superuser', on: 'server' },
+    { account: 'bob', privilege: 'update', on: 'table public.t in database second' }, { account: 'public', privilege: 'select', on: 'table public.t in database second' },
+    { account: 'public', privilege: 'connect', on: 'database orders' },
+  ]) assert.ok(standing.some((one) => JSON.stringify(one) === JSON.stringify(expected)), JSON.stringify(expected));
+  assert.ok(!standing.some(({ account }) => account === plan.objectName || account === 'postgres'));
+});
+
+test('the probe tells the version and the clock, and refusing from being away', async () => {
+  const good = await world.connector.probe(world.target);
+  assert.ok(good.reachable && good.problem === null && /^1[3-9]/.test(good.version ?? '') && Math.abs(good.skewMs ?? 9999) < 500, JSON.stringify(good));
+  const wrong = await world.connector.probe({ ...world.target, credential: 'guessed wrong' });
+  assert.ok(wrong.reachable && /authentication failed/.test(wrong.problem ?? '') && !/guessed/.test(wrong.problem ?? ''));
+  const away = await world.connector.probe({ ...world.target, config: { ...world.target.config, port: 1 } });
+  assert.deepEqual([away.reachable, away.skewMs], [false, null]);
+  await world.server.pause();
+  const started = performance.now();
+  const hung = await world.connector.probe(world.target);
+  await world.server.resume();
+  assert.ok(!hung.reachable && performance.now() - started < 4500, `${performance.now() - started} ms`);
+});
+
+test('a brokered session changes nothing, wants a modest account, and ends only its own backends', async () => {
+  await world.sql("create role app login password 'app'; create role strong login superuser; create role nologin_role");
+  const plan = world.plan({ database: 'orders' }, { kind: 'brokered_session', account: 'app' });
+  const before = await world.fingerprint();
+  const { secret, evidence } = await world.connector.provision(plan, yes);
+  assert.deepEqual([secret, evidence['account']], [null, 'app']);
+  for (const account of ['strong', 'nologin_role', 'nobody', 'postgres']) {
+    await assert.rejects(world.connector.provision({ ...plan, account }, yes), (error) => error instanceof Refusal && ['dangerous_scope', 'target_refused'].includes(error.code));
+  }
+  await using ours = await world.session('app', 'app');
+  await using theirs = await world.session('app', 'app');
+  const [me] = await ours.query('select pg_backend_pid() as pid, backend_start::text as "backendStart" from pg_stat_activity where pid = pg_backend_pid()');
+  const [other] = await theirs.query('select pg_backend_pid() as pid');
+  // The other's number with another start: a number used again.
+  const prior = { backends: [me, { pid: Number(other?.['pid']), backendStart: '2020-01-01 00:00:00+00' }, {}] as never[] };
+  const taken = await world.connector.withdraw({ ...plan, prior });
+  assert.deepEqual([taken.gone, taken.evidence['sessionsEnded']], [true, 1]);
+  await ours.lost;
+  await theirs.query('select 1');
+  assert.equal((await world.connector.withdraw({ ...plan, prior })).gone, true);
+  assert.equal((await world.connector.withdraw(plan)).gone, true);
+  assert.equal(await world.fingerprint(), before);
+});

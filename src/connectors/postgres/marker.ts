@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { isId, type GrantId, type PartId } from '#domain/id.ts';
+import { Refusal } from '#domain/refusal.ts';
+import type { Row, TargetSession } from './connect.ts';
+import { quoteIdentifier, quoteLiteral } from './identifier.ts';
+
+/** The names of accounts that Brevet makes: the body of the grant's id, and the part's number from the second on. */
+const OBJECT_NAME = /^brevet_[0-7][0-9a-hjkmnp-tv-z]{25}(?:_[1-9]\d{0,2})?$/;
+
+export function isObjectName(name: string): boolean {
+  return OBJECT_NAME.test(name);
+}
+
+/**
+ * The comment on a role by which Brevet knows its own. `oid` ties it to the one role it was written for, so that it
+ * names this role after a renaming and proves nothing when copied to another.
+ */
+export interface Marker {
+  readonly grant: GrantId;
+  readonly part: PartId;
+  readonly fence: number;
+  readonly oid: number;
+  /** The start of the SHA-256 of the password's verifier: tells later whether the session changed its password. */
+  readonly seal: string;
+}
+
+export function sealOf(verifier: string): string {
+  return createHash('sha256').update(verifier).digest('hex').slice(0, 16);
+}
+
+function formatMarker(marker: Marker): string {
+  return `brevet grant=${marker.grant} part=${marker.part} fence=${marker.fence} oid=${marker.oid} seal=${marker.seal}`;
+}
+
+export function parseMarker(comment: unknown): Marker | null {
+  const match = /^brevet grant=(\S+) part=(\S+) fence=(\d{1,15}) oid=(\d{1,10}) seal=([0-9a-f]{16})$/.exec(String(comment ?? ''));
+  const [, grant, part, fence, oid, seal] = match ?? [];
+  if (!isId('grant', grant) || !isId('part', part)) return null;
+  return { grant, part, fence: Number(fence), oid: Number(oid), seal: String(seal) };
+}
+
+export async function mark(session: TargetSession, name: string, marker: Marker): Promise<void> {
+  await session.rows(`comment on role ${quoteIdentifier(name)} is ${quoteLiteral(formatMarker(marker))}`);
+}
+
+export interface Role {
+  readonly oid: number;
+  readonly name: string;
+  readonly superuser: boolean;
+  /** It is the role that Brevet itself signed in as. */
+  readonly self: boolean;
+  readonly validUntil: string | null;
+  readonly marker: Marker | null;
+}
+
+const ROLE = `select r.oid, r.rolname, r.rolsuper, r.rolname = current_user as self, r.rolvaliduntil::text as valid_until,
+    shobj_description(r.oid, 'pg_authid') as comment
+  from pg_roles r`;
+const MARKED = "select d.objoid from pg_shdescription d where d.classoid = 'pg_authid'::regclass and d.description like";
+
+export async function roleByName(session: TargetSession, name: string): Promise<Role | null> {
+  const [row] = await session.rows(`${ROLE} where r.rolname = $1`, [name]);
+  return row ? roleOf(row) : null;
+}
+
+export async function roleByOid(session: TargetSession, oid: number): Promise<Role | null> {
+  const [row] = await session.rows(`${ROLE} where r.oid = $1`, [oid]);
+  return row ? roleOf(row) : null;
+}
+
+/** Every role with Brevet's mark that bears a name of Brevet's, or was renamed since it was marked. */
+export async function markedRoles(session: TargetSession): Promise<readonly Role[]> {
+  const roles = (await session.rows(`${ROLE} where r.oid in (${MARKED} 'brevet grant=%')`)).map(roleOf);
+  return roles.filter((role) => role.marker !== null && mayRemove(role) && (isObjectName(role.name) || role.marker.oid === role.oid));
+}
+
+export interface FoundAccount {
+  /** The part's own account, under whatever name it bears now. */
+  readonly own: Role | null;
+  /** A role that bears the part's name without its mark: somebody else's, never touched. */
+  readonly stranger: Role | null;
+}
+
+/** Looks for a part's account, by name and by mark. */
+export async function findAccount(session: TargetSession, plan: { grant: GrantId; part: PartId; objectName: string }): Promise<FoundAccount> {
+  const like = `brevet grant=${plan.grant.replaceAll('_', '\\_')} part=${plan.part.replaceAll('_', '\\_')} %`;
+  const roles = (await session.rows(`${ROLE} where r.rolname = $1 or r.oid in (${MARKED} $2)`, [plan.objectName, like])).map(roleOf);
+  const marked = roles.filter(({ marker }) => marker?.grant === plan.grant && marker.part === plan.part).filter(mayRemove);
+  const own = marked.find(({ name }) => name === plan.objectName) ?? marked.find(({ marker, oid }) => marker?.oid === oid) ?? null;
+  const stranger = roles.find(({ name, oid }) => name === plan.objectName && oid !== own?.oid) ?? null;
+  return { own, stranger };
+}
+
+/** Whoever wrote Brevet's mark on a superuser or on Brevet's own role did not make it an account of a grant. */
+export function mayRemove(role: Role): boolean {
+  return !role.superuser && !role.self;
+}
+
+function roleOf(row: Row): Role {
+  const { oid, rolname, valid_until: validUntil } = row;
+  if (typeof oid !== 'number' || typeof rolname !== 'string') throw new Refusal('target_refused', 'the target described a role wrongly');
+  return {
+    oid, name: rolname, superuser: row['rolsuper'] !== false, self: row['self'] !== false,
+    validUntil: typeof validUntil === 'string' ? validUntil : null, marker: parseMarker(row['comment']),
+  };
+}

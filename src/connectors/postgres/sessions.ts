@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Refusal } from '#domain/refusal.ts';
+import type { TargetSession } from './connect.ts';
+
+/** Which sessions to end. */
+export type SessionFilter =
+  /** All that signed in as this role, also those that did `SET ROLE` since: `usesysid` is who signed in. */
+  | { readonly of: number }
+  /** Of those, the ones that began before this instant (text as the target wrote it). */
+  | { readonly of: number; readonly before: string }
+  /** Sessions of roles that exist no more: dropping a role does not end its sessions (B04, B10). */
+  | { readonly of: 'nobody' }
+  /** One of those backends, by its number and, as numbers are used again, its start when that is known. */
+  | { readonly of: number; readonly pid: number; readonly start: string | null };
+
+/**
+ * Whether Brevet's role may see and end the sessions of an account that it did not make. Asked before anything is given
+ * to it: what can't be taken away is not given.
+ * @throws Refusal `target_refused`
+ */
+export async function checkMayEnd(session: TargetSession, account: number): Promise<void> {
+  const [row] = await session.rows(
+    `select r.rolsuper or pg_has_role(r.oid, $1::oid, 'usage')
+       or (pg_has_role(r.oid, 'pg_signal_backend', 'usage') and pg_has_role(r.oid, 'pg_read_all_stats', 'usage')) as may
+     from pg_roles r where r.rolname = current_user`, [account],
+  );
+  if (row?.['may'] === true) return;
+  throw new Refusal('target_refused', 'Brevet\'s role on the target could not end the sessions of this account', {
+    hint: 'As a superuser of the target: grant pg_signal_backend, pg_read_all_stats to Brevet\'s role.',
+  });
+}
+
+/**
+ * Ends sessions and waits until they are gone, at most `patience` milliseconds.
+ * Answers how many were seen first, and how many were still there at last.
+ */
+export async function endSessions(session: TargetSession, filter: SessionFilter, patience: number): Promise<{ seen: number; left: number }> {
+  const [where, values] = conditionOf(filter);
+  const ended = new Set<unknown>();
+  for (let waited = 0, pause = 2; ; waited += pause, pause = Math.min(2 * pause, 100)) {
+    const rows = await session.rows(
+      `select a.pid, pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid <> pg_backend_pid() and ${where}`, values,
+    );
+    for (const row of rows) ended.add(row['pid']);
+    if (rows.length === 0 || waited >= patience) return { seen: ended.size, left: rows.length };
+    await sleep(pause);
+  }
+}
+
+function conditionOf(filter: SessionFilter): [string, unknown[]] {
+  if ('pid' in filter) {
+    return ['a.usesysid = $1 and a.pid = $2 and ($3::timestamptz is null or a.backend_start = $3::timestamptz)', [filter.of, filter.pid, filter.start]];
+  }
+  if (filter.of === 'nobody') return ['a.usesysid is not null and not exists (select from pg_roles r where r.oid = a.usesysid)', []];
+  // A start that is hidden from us may be any: better one session too many than one too few.
+  const notAfter = '(a.backend_start <= $2::timestamptz or a.backend_start is null)';
+  if ('before' in filter) return [`a.usesysid = $1 and ${notAfter}`, [filter.of, filter.before]];
+  return ['a.usesysid = $1', [filter.of]];
+}

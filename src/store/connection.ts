@@ -1,0 +1,24 @@
+import type { Pool, PoolClient } from 'pg';
+import { isLost } from './refuse.ts';
+
+/**
+ * Lends a connection of the pool for one transaction; `work` begins and commits it. When it rejects, the transaction is
+ * rolled back, and a connection that broke is not given back.
+ */
+export async function withConnection<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // A connection may break between two queries; the next query tells, but without a handler the process would end here.
+  const onError = (error: Error) => (broken = error);
+  client.on('error', onError);
+  try {
+    return await work(client);
+  } catch (error) {
+    if (isLost(error)) broken ??= error as Error;
+    if (!broken) await client.query('rollback').catch((failed: Error) => (broken = failed));
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}

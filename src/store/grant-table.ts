@@ -1,0 +1,154 @@
+import type { GrantFilter, GrantTable, Page, Tx } from '#app/ports/store.ts';
+import type { Grant } from '#domain/grant.ts';
+import type { GrantId } from '#domain/id.ts';
+import type { EndReason, SessionEndReason } from '#domain/lifecycle.ts';
+import { GRANT, grantOf, type GrantRow } from './rows.ts';
+import { Conditions, type Sql } from './sql.ts';
+
+export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
+  const one = async (text: string, values: readonly unknown[]) => {
+    const row = await sql.row<GrantRow>(text, values);
+    return row && grantOf(row);
+  };
+  /** The oldest of a kind, passing over what somebody else decides on just now. Each has an index of its own. */
+  const lockOldest = async (where: string, order: string, values: readonly unknown[]) =>
+    (await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where ${where} order by ${order} limit $1 for no key update skip locked`, values))
+      .map(grantOf);
+  return {
+    insert: (grant) => insert(sql, grant),
+    byId: (id) => one(`select ${GRANT} from brevet.grants where id = $1`, [id]),
+    byRequest: (id) => one(`select ${GRANT} from brevet.grants where request_id = $1`, [id]),
+    lock: (id) => one(`select ${GRANT} from brevet.grants where id = $1 for no key update`, [id]),
+    update: (grant) => update(sql, grant),
+    list: (filter, page) => list(sql, filter, page),
+    lockLive: (of) => lockLive(sql, of),
+    lockStarting: (now, limit) => lockOldest(`state = 'scheduled' and start_at <= $2`, 'start_at', [limit, now]),
+    lockDue: (now, limit) => lockOldest(`state = 'active' and deadline <= $2`, 'deadline', [limit, now]),
+    lockStale: (now, limit) => lockOldest(`state = 'activating' and activate_by <= $2`, 'activate_by', [limit, now]),
+    lockOverdue: (before, limit) =>
+      lockOldest(`state = 'revoking' and overdue_at is null and revoke_due_at < $2`, 'revoke_due_at', [limit, before]),
+    lockFinished: (limit) => lockFinished(sql, limit),
+    revokeAll: (ids, reason, at) => revokeAll(sql, notify, ids, reason, at),
+    endAll: async (ids, at) => {
+      await sql.run(`update brevet.grants set state = 'ended', ended_at = $2 where id = any($1) and state = 'revoking'`, [ids, at]);
+      await settleParts(sql, ids);
+    },
+    nextInstant: (until) => nextInstant(sql, until),
+    countLive: async (principal) => (await sql.row<{ n: number }>(
+      `select count(*)::integer as n from brevet.grants where principal_id = $1 and state <> 'ended'`, [principal]))?.n ?? 0,
+  };
+}
+
+async function insert(sql: Sql, g: Grant): Promise<void> {
+  await sql.run(
+    `insert into brevet.grants (id, request_id, principal_id, on_behalf_of_id, entitlement_id, entitlement, state, duration_seconds,
+       created_at, start_at, activate_by, activated_at, deadline, revoke_due_at, end_reason, ended_at, overdue_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+    [g.id, g.request, g.principal, g.onBehalfOf, g.entitlementId, JSON.stringify(g.entitlement), g.state, g.durationSeconds,
+      g.createdAt, g.startAt, g.activateBy, g.activatedAt, g.deadline, g.revokeDueAt, g.endReason, g.endedAt, g.overdueAt]);
+}
+
+async function update(sql: Sql, g: Grant): Promise<void> {
+  await sql.run(
+    `update brevet.grants set state = $2, duration_seconds = $3, start_at = $4, activate_by = $5, activated_at = $6, deadline = $7,
+       revoke_due_at = $8, end_reason = $9, ended_at = $10, overdue_at = $11
+      where id = $1`,
+    [g.id, g.state, g.durationSeconds, g.startAt, g.activateBy, g.activatedAt, g.deadline, g.revokeDueAt, g.endReason, g.endedAt, g.overdueAt]);
+  if (g.state === 'ended') await settleParts(sql, [g.id]);
+}
+
+/** After its grant's end a part asks for nothing: one that was never touched (a grant taken back before its start) is absent as well. */
+async function settleParts(sql: Sql, ids: readonly GrantId[]): Promise<void> {
+  await sql.run(
+    `update brevet.grant_parts set state = 'absent', settled = true, work = null, due_at = null, claimed_until = null, secret = null
+      where grant_id = any($1) and not settled and (state = 'absent' or (state = 'planned' and fence = 0))
+        and exists (select from brevet.grants g where g.id = grant_id and g.state = 'ended')`, [ids]);
+}
+
+async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly Grant[]> {
+  const where = new Conditions()
+    .add('principal_id = $', filter.principal)
+    .add('id in (select grant_id from brevet.grant_parts where target_id = $)', filter.target)
+    .add('entitlement_id = $', filter.entitlement)
+    .add('state = $', filter.state)
+    .when(filter.live === true, `state <> 'ended'`)
+    .when(filter.live === false, `state = 'ended'`)
+    .when(filter.overdue === true, `overdue_at is not null and state <> 'ended'`)
+    .when(filter.overdue === false, `(overdue_at is null or state = 'ended')`)
+    .add('id < $', page.before ?? undefined);
+  const limit = where.parameter(page.limit);
+  const rows = await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where ${where} order by id desc limit ${limit}`, where.values);
+  return rows.map(grantOf);
+}
+
+async function lockLive(sql: Sql, of: Parameters<GrantTable['lockLive']>[0]): Promise<readonly Grant[]> {
+  const where = new Conditions();
+  if ('principal' in of) where.add('$ in (principal_id, on_behalf_of_id)', of.principal);
+  else if ('target' in of) where.add(`id in (select grant_id from brevet.grant_parts where state <> 'absent' and target_id = $)`, of.target);
+  else where.add('entitlement_id = $', of.entitlement);
+  const rows = await sql.rows<GrantRow>(
+    `select ${GRANT} from brevet.grants where state <> 'ended' and ${where} order by id for no key update`, where.values);
+  return rows.map(grantOf);
+}
+
+/**
+ * Starts from parts that are absent and not settled, not from grants that are revoking: on a target that is down there
+ * may be many of those for days. The conditions are scalar subqueries, which stay a look at an index for each candidate:
+ * as joins, PostgreSQL merges with the index over all grants there ever were.
+ */
+async function lockFinished(sql: Sql, limit: number): Promise<readonly Grant[]> {
+  const rows = await sql.rows<GrantRow>(
+    `with finished as materialized (
+       select u.id from (select distinct grant_id as id from brevet.grant_parts where state = 'absent' and not settled) u
+        where (select g.state from brevet.grants g where g.id = u.id) = 'revoking'
+          and (select count(*) from brevet.grant_parts p where p.grant_id = u.id and p.state <> 'absent') = 0
+          and (select count(*) from brevet.sessions s where s.grant_id = u.id and s.state <> 'ended') = 0
+        order by u.id limit $1)
+     select ${GRANT} from brevet.grants where id in (select id from finished) and state = 'revoking'
+      order by id for no key update skip locked`, [limit]);
+  return rows.map(grantOf);
+}
+
+const TELLS_SESSIONS: { readonly [Reason in EndReason]: SessionEndReason } = {
+  expired: 'deadline',
+  completed: 'grant_ended',
+  revoked: 'grant_ended',
+  activation_failed: 'grant_ended',
+  identity_disabled: 'identity_disabled',
+  target_retired: 'grant_ended',
+  entitlement_retired: 'grant_ended',
+  policy_changed: 'policy_denied',
+};
+
+/**
+ * What nobody ever claimed was never touched: it is absent as it stands, and needs no target to answer. For the rest, a
+ * worker that is provisioning just now loses: the next claim raises the fence above its own.
+ */
+async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void> {
+  const revoked = await sql.rows<{ id: GrantId }>(
+    `update brevet.grants set state = 'revoking', end_reason = $2, revoke_due_at = $3
+      where id = any($1) and state in ('scheduled', 'activating', 'active') returning id`, [ids, reason, at]);
+  if (revoked.length === 0) return;
+  const grants = revoked.map(({ id }) => id);
+  await sql.run(
+    `update brevet.grant_parts set state = 'absent', evidence = '{"untouched": true}', work = null, due_at = null
+      where grant_id = any($1) and state = 'planned' and fence = 0`, [grants]);
+  await sql.run(
+    `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0, last_error = null
+      where grant_id = any($1) and state <> 'absent'`, [grants, at]);
+  const told = await sql.run(
+    `update brevet.sessions set cut_reason = $2 where grant_id = any($1) and state <> 'ended' and cut_reason is null`,
+    [grants, TELLS_SESSIONS[reason]]);
+  await notify('work');
+  if (told > 0) await notify('sessions');
+}
+
+/** Four looks at the front of four partial indexes. */
+async function nextInstant(sql: Sql, until: Date): Promise<Date | null> {
+  const row = await sql.row<{ next: Date | null }>(
+    `select least((select min(start_at) from brevet.grants where state = 'scheduled' and start_at <= $1),
+                  (select min(deadline) from brevet.grants where state = 'active' and deadline <= $1),
+                  (select min(activate_by) from brevet.grants where state = 'activating' and activate_by <= $1),
+                  (select min(expires_at) from brevet.requests where state = 'pending' and expires_at <= $1)) as next`, [until]);
+  return row?.next ?? null;
+}

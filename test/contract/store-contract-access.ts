@@ -1,0 +1,185 @@
+/** The part of the store's contract on sessions, recordings and credentials. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import type { EnrolledKey, Tx } from '#app/ports/store.ts';
+import { chainHash } from '#domain/recording-chain.ts';
+import { held, later, newId, person, session, type Held } from '../worlds/store-world.ts';
+import { refused, same, type OpenStore } from './store-contract.ts';
+
+export function accessContract(name: string, open: OpenStore): void {
+  sessionContract(name, open);
+  recordingContract(name, open);
+  credentialContract(name, open);
+}
+
+const COUNTERS = { statements: 3, bytesIn: 5_000_000_000, bytesOut: 7 };
+
+async function opened(tx: Tx, has: Held) {
+  const part = has.parts[0];
+  assert.ok(part);
+  const made = session(has.grant, part, tx.now);
+  await tx.sessions.insert(made);
+  return made;
+}
+
+function sessionContract(name: string, open: OpenStore): void {
+  test(`${name}: a session opens, runs under a lease, and ends once`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const has = await held(tx);
+      const made = await opened(tx, has);
+      same(await tx.sessions.byId(made.id), made);
+      same(await tx.sessions.lock(made.id), made);
+      for (const filter of [{ grant: has.grant.id }, { principal: has.principal.id }, { target: has.targets[0]?.id ?? 'tgt_' }, { live: true }] as const) {
+        same(await tx.sessions.list(filter, { before: null, limit: 5 }), [made], JSON.stringify(filter));
+      }
+      same(await tx.sessions.list({ live: false }, { before: null, limit: 5 }), []);
+      assert.equal(await tx.sessions.activate(made.id, { backend: 42 }), true);
+      assert.equal(await tx.sessions.activate(made.id, {}), false);
+
+      const until = later(tx.now, 10_000 + has.entitlement.graceSeconds * 1000);
+      const [renewed, ...others] = await tx.sessions.renew('brk_1', [made.id, newId('session', tx.now)], 10_000);
+      same([renewed?.session.leaseUntil, renewed?.session.facts, renewed?.grant, others], [until, { pid: 1, backend: 42 }, has.grant, []]);
+      same(await tx.sessions.renew('brk_2', [made.id], 10_000), [], 'another broker');
+      same(await tx.sessions.lockLost(until, 5), []);
+      same((await tx.sessions.lockLost(later(until, 1), 5)).map((s) => s.id), [made.id]);
+      same(await tx.sessions.standing([made.id]), [{ session: made.id, cutReason: null, grantState: 'active', deadline: has.grant.deadline }]);
+
+      const ended = await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
+      same(ended, await tx.sessions.byId(made.id));
+      same([ended?.state, ended?.endReason, ended?.bytesIn, ended?.recordingRoot], ['ended', 'client_closed', 5_000_000_000, null]);
+      assert.equal(await tx.sessions.end(made.id, { at: tx.now, reason: 'deadline', ...COUNTERS }), null);
+      same(await tx.sessions.renew('brk_1', [made.id], 10_000), []);
+    });
+  });
+
+  test(`${name}: a cut reaches what is live, keeps the first reason, and keeps a session from beginning`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const [a, b] = [await held(tx), await held(tx)];
+      const [first, second, other] = [await opened(tx, a), await opened(tx, a), await opened(tx, b)];
+      await tx.sessions.end(second.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
+      same(await tx.sessions.cut({ principal: a.principal.id }, 'identity_disabled'), [first.id]);
+      same(await tx.sessions.cut({ id: first.id }, 'ended_by_admin'), [first.id]);
+      same((await tx.sessions.byId(first.id))?.cutReason, 'identity_disabled');
+      assert.equal(await tx.sessions.activate(first.id, {}), false);
+      same(await tx.sessions.cut({ target: b.targets[0]?.id ?? 'tgt_' }, 'grant_ended'), [other.id]);
+      same(await tx.sessions.cut({ grant: newId('grant', tx.now) }, 'grant_ended'), []);
+    });
+  });
+}
+
+function recordingContract(name: string, open: OpenStore): void {
+  test(`${name}: chunks are kept once, without gaps, chained, and closed with the session`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const made = await store.transaction(async (tx) => opened(tx, await held(tx)));
+    const plain = (text: string) => createHash('sha256').update(text).digest('hex');
+    const append = (seq: number, text: string) => store.transaction((tx) => tx.sessions.appendChunk(made.id, seq, Buffer.from(text), plain(text), 1, tx.now));
+    assert.equal(await append(1, 'b'), false, 'a gap');
+    assert.equal(await append(0, 'a'), true);
+    assert.equal(await append(1, 'b'), true);
+    assert.equal(await append(1, 'b'), true, 'the same again');
+    await assert.rejects(append(0, 'forged'), refused('conflict'));
+    assert.equal(await append(3, 'd'), false, 'a gap');
+    const root = chainHash(chainHash(null, plain('a')), plain('b'));
+    await store.transaction(async (tx) => {
+      same((await tx.sessions.chunks(made.id)).map(({ seq, sealed, hash }) => [seq, Buffer.from(sealed).toString(), hash]),
+        [[0, 'a', chainHash(null, plain('a'))], [1, 'b', root]]);
+      same((await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS }))?.recordingRoot, root);
+    });
+    await assert.rejects(append(2, 'late'), refused('wrong_state'));
+    assert.equal(await store.transaction((tx) => tx.sessions.appendChunk(newId('session', tx.now), 0, Buffer.from('x'), plain('x'), 1, tx.now)), false);
+  });
+}
+
+function credentialContract(name: string, open: OpenStore): void {
+  test(`${name}: keys, their nonces, and a key that two hold`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const key = await store.transaction(async (tx) => {
+      const holder = person();
+      await tx.principals.insert(holder);
+      const key: EnrolledKey = { id: newId('key', tx.now), principal: holder.id, label: 'laptop', publicKey: 'PEM', createdAt: tx.now, signedInAt: tx.now, signInMethod: 'link', lastUsedAt: null, revokedAt: null };
+      await tx.credentials.insertKey(key);
+      same(await tx.credentials.key(key.id), key);
+      same(await tx.credentials.keyByPublicKey('PEM'), key);
+      same(await tx.credentials.keysOf(holder.id), [key]);
+      await tx.credentials.touchKey(key.id, later(tx.now, 5));
+      await tx.credentials.touchKey(key.id, tx.now);
+      same((await tx.credentials.key(key.id))?.lastUsedAt, later(tx.now, 5));
+      assert.equal(await tx.credentials.revokeKey(key.id, tx.now), true);
+      assert.equal(await tx.credentials.revokeKey(key.id, tx.now), false);
+      same((await tx.credentials.key(key.id))?.revokedAt, tx.now);
+      return key;
+    });
+    const spent = await Promise.all(Array.from({ length: 5 }, () => store.transaction((tx) => tx.credentials.spendNonce(key.id, 'n', tx.now))));
+    same(spent.filter(Boolean).length, 1);
+    await assert.rejects(store.transaction((tx) => tx.credentials.insertKey({ ...key, id: newId('key', tx.now) })), refused('already_exists'));
+  });
+
+  test(`${name}: of any number of racers one spends a token or a link`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const { has, token } = await store.transaction(async (tx) => {
+      const has = await held(tx);
+      const verifier = { iterations: 4096, salt: 'c2FsdA==', storedKey: 'a', serverKey: 'b' };
+      const token = { handle: 'h1', grant: has.grant.id, principal: has.principal.id, verifier, createdAt: tx.now, expiresAt: later(tx.now, 60_000) };
+      await tx.credentials.insertToken(token);
+      await tx.credentials.insertLink(Buffer.from('link'), has.principal.id, tx.now, later(tx.now, 60_000));
+      same(await tx.credentials.token('h1', tx.now), token);
+      assert.equal(await tx.credentials.token('h1', token.expiresAt), null, 'over at its end');
+      assert.equal(await tx.credentials.spendToken('h1', token.expiresAt), null);
+      assert.equal(await tx.credentials.countTokens(has.principal.id, tx.now), 1);
+      return { has, token };
+    });
+    const race = <T>(work: (tx: Tx) => Promise<T>) => Promise.all(Array.from({ length: 6 }, () => store.transaction(work)));
+    same((await race((tx) => tx.credentials.spendToken('h1', tx.now))).filter((t) => t !== null), [token]);
+    same((await race((tx) => tx.credentials.spendLink(Buffer.from('link'), tx.now))).filter((p) => p !== null), [has.principal.id]);
+    await store.transaction(async (tx) => {
+      assert.equal(await tx.credentials.token('h1', tx.now), null);
+      assert.equal(await tx.credentials.countTokens(has.principal.id, tx.now), 0);
+    });
+  });
+
+  test(`${name}: certificates until they run out`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const has = await held(tx);
+      await tx.credentials.insertCertificate({ fingerprint: 'f', principal: has.principal.id, grant: null, createdAt: tx.now, notAfter: later(tx.now, 1000) });
+      same(await tx.credentials.certificate('f', tx.now), { principal: has.principal.id, grant: null });
+      assert.equal(await tx.credentials.certificate('f', later(tx.now, 1000)), null);
+      assert.equal(await tx.credentials.certificate('g', tx.now), null);
+    });
+  });
+
+  test(`${name}: an idempotency key answers the same again, and nothing to another body`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const holder = person();
+    await store.transaction((tx) => tx.principals.insert(holder));
+    const ask = (body: string) => store.transaction((tx) => tx.credentials.openIdempotency(holder.id, 'k', body, tx.now));
+    const racers = await Promise.all([ask('h'), ask('h'), ask('h')]);
+    same(racers.filter((answer) => answer === 'new').length, 1);
+    same(racers.filter((answer) => answer === null).length, 2, 'it still runs');
+    await store.transaction((tx) => tx.credentials.forgetIdempotency(holder.id, 'k'));
+    same(await ask('h'), 'new', 'forgotten');
+    await store.transaction((tx) => tx.credentials.closeIdempotency(holder.id, 'k', 201, '{"id":1}'));
+    await store.transaction((tx) => tx.credentials.forgetIdempotency(holder.id, 'k'));
+    same(await ask('h'), { status: 201, response: '{"id":1}' });
+    assert.equal(await ask('other'), null);
+    await store.transaction((tx) => tx.credentials.purge(later(tx.now, 1)));
+    same(await ask('other'), 'new');
+  });
+
+  test(`${name}: the first of Brevet's own keys stays`, async () => {
+    await using use = await open();
+    const keep = (word: string) => use.store.transaction((tx) => tx.credentials.keepOwnKey('log', Buffer.from(word), word, tx.now));
+    assert.equal(await use.store.transaction((tx) => tx.credentials.ownKey('log')), null);
+    const kept = await Promise.all(['a', 'b', 'c'].map(keep));
+    same(new Set(kept.map((key) => key.public)).size, 1);
+    const now = await use.store.transaction((tx) => tx.credentials.ownKey('log'));
+    same([now?.public, Buffer.from(now?.sealed ?? []).toString()], [kept[0]?.public, kept[0]?.public]);
+  });
+}

@@ -1,0 +1,341 @@
+/** The part of the store's contract on requests, grants and their parts. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Store } from '#app/ports/store.ts';
+import type { Grant } from '#domain/grant.ts';
+import { catalogue, grant, held, later, newId, part, person, request, review, session } from '../worlds/store-world.ts';
+import { refused, same, type OpenStore } from './store-contract.ts';
+
+export function lifecycleContract(name: string, open: OpenStore): void {
+  requestContract(name, open);
+  grantContract(name, open);
+  partContract(name, open);
+  claimContract(name, open);
+}
+
+const lane = { limit: 10, perTarget: 10, claimMs: 30_000 } as const;
+const claim = (store: Store, work: 'provision' | 'withdraw', more: Partial<Record<keyof typeof lane, number>> = {}) =>
+  store.transaction((tx) => tx.parts.claim({ ...lane, work, now: tx.now, ...more }));
+
+function requestContract(name: string, open: OpenStore): void {
+  test(`${name}: a request reads back as sent, and is decided once`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const of = await store.transaction((tx) => catalogue(tx));
+    const asked = await store.transaction(async (tx) => {
+      const made = request({ ...of.entitlement, retiredAt: tx.now }, of.principal.id, tx.now, { startAt: later(tx.now, 1000) });
+      await tx.requests.insert(made);
+      return made;
+    });
+    await store.transaction(async (tx) => {
+      same(await tx.requests.byId(asked.id), asked);
+      same(await tx.requests.lock(asked.id), asked);
+      assert.equal(await tx.requests.countPending(of.principal.id), 1);
+      await tx.requests.decide(asked.id, 'denied', tx.now, 'not today');
+      same(await tx.requests.byId(asked.id), { ...asked, state: 'denied', decidedAt: tx.now, decisionReason: 'not today' });
+      assert.equal(await tx.requests.countPending(of.principal.id), 0);
+    });
+    await assert.rejects(store.transaction((tx) => tx.requests.decide(asked.id, 'approved', tx.now, null)), refused('conflict'));
+    await assert.rejects(store.transaction((tx) => tx.requests.insert({ ...asked, id: newId('request', tx.now), reason: 'NUL \0' })), refused('invalid_input'));
+  });
+
+  test(`${name}: two who decide at once: the second sees it decided`, async () => {
+    await using use = await open();
+    const of = await use.store.transaction((tx) => catalogue(tx));
+    const asked = await use.store.transaction(async (tx) => {
+      const made = request(of.entitlement, of.principal.id, tx.now);
+      await tx.requests.insert(made);
+      return made;
+    });
+    const decide = () => use.store.transaction(async (tx) => {
+      if ((await tx.requests.lock(asked.id))?.state !== 'pending') return 0;
+      await tx.requests.decide(asked.id, 'approved', tx.now, null);
+      return 1;
+    });
+    const decided = await Promise.all(Array.from({ length: 5 }, decide));
+    assert.equal(decided.reduce((sum: number, n) => sum + n, 0), 1);
+  });
+
+  test(`${name}: requests are listed newest first, page by page, and found when they expire`, async () => {
+    await using use = await open();
+    const of = await use.store.transaction((tx) => catalogue(tx));
+    const now = await use.store.transaction(async (tx) => {
+      for (let i = 0; i < 5; i++) await tx.requests.insert(request(of.entitlement, of.principal.id, later(tx.now, i), { expiresAt: later(tx.now, 1000 * (5 - i)) }));
+      return tx.now;
+    });
+    await use.store.transaction(async (tx) => {
+      const first = await tx.requests.list({ principal: of.principal.id, state: 'pending', entitlement: of.entitlement.id }, { before: null, limit: 3 });
+      const rest = await tx.requests.list({}, { before: first.at(-1)?.id ?? '', limit: 3 });
+      same([...first, ...rest].map((r) => r.createdAt.getTime() - now.getTime()), [4, 3, 2, 1, 0]);
+      same(await tx.requests.list({ principal: newId('person', now) }, { before: null, limit: 3 }), []);
+      same((await tx.requests.lockExpired(later(now, 2000), 10)).map((r) => r.id), [first[0]?.id, first[1]?.id]);
+      same(await tx.grants.nextInstant(later(now, 5000)), later(now, 1000));
+      assert.equal(await tx.grants.nextInstant(later(now, 999)), null);
+    });
+  });
+
+  test(`${name}: reviews read back; one for each reviewer, on the right hash, never by who asked`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const { of, asked, reviewer } = await store.transaction(async (tx) => {
+      const of = await catalogue(tx);
+      const asked = request(of.entitlement, of.principal.id, tx.now);
+      const reviewer = person();
+      await tx.principals.insert(reviewer);
+      await tx.requests.insert(asked);
+      return { of, asked, reviewer };
+    });
+    await store.transaction(async (tx) => {
+      const given = review(asked, reviewer, tx.now);
+      await tx.requests.insertReview(given);
+      same(await tx.requests.reviews(asked.id), [given]);
+    });
+    await assert.rejects(store.transaction((tx) => tx.requests.insertReview(review(asked, reviewer, tx.now))), refused('already_reviewed'));
+    await assert.rejects(store.transaction((tx) => tx.requests.insertReview(review(asked, of.principal, tx.now))), refused('own_request'));
+    const other = await store.transaction(async (tx) => {
+      const other = person();
+      await tx.principals.insert(other);
+      return other;
+    });
+    await assert.rejects(store.transaction((tx) => tx.requests.insertReview(review({ ...asked, hash: '0'.repeat(64) }, other, tx.now))), refused('stale_hash'));
+    assert.equal(await store.transaction(async (tx) => (await tx.requests.reviews(asked.id)).length), 1);
+  });
+}
+
+function grantContract(name: string, open: OpenStore): void {
+  test(`${name}: a grant reads back, is listed by everything, and needs an approved request`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const has = await store.transaction((tx) => held(tx));
+    await store.transaction(async (tx) => {
+      same(await tx.grants.byId(has.grant.id), has.grant);
+      same(await tx.grants.lock(has.grant.id), has.grant);
+      same(await tx.grants.byRequest(has.request.id), has.grant);
+      assert.equal(await tx.grants.countLive(has.principal.id), 1);
+      const target = has.targets[0]?.id ?? 'tgt_';
+      for (const filter of [{ principal: has.principal.id }, { target }, { entitlement: has.entitlement.id }, { state: 'active' }, { live: true }, { overdue: false }] as const) {
+        same((await tx.grants.list(filter, { before: null, limit: 5 })).map((g) => g.id), [has.grant.id], JSON.stringify(filter));
+      }
+      for (const filter of [{ principal: newId('person', tx.now) }, { target: newId('target', tx.now) }, { state: 'ended' }, { live: false }, { overdue: true }] as const) {
+        same(await tx.grants.list(filter, { before: null, limit: 5 }), [], JSON.stringify(filter));
+      }
+      same((await tx.grants.lockLive({ principal: has.principal.id })).map((g) => g.id), [has.grant.id]);
+      same((await tx.grants.lockLive({ target })).map((g) => g.id), [has.grant.id]);
+      same((await tx.grants.lockLive({ entitlement: has.entitlement.id })).map((g) => g.id), [has.grant.id]);
+      same(await tx.grants.lockLive({ entitlement: newId('entitlement', tx.now) }), []);
+      await tx.grants.update({ ...has.grant, deadline: later(tx.now, 900_000) });
+      same((await tx.grants.byId(has.grant.id))?.deadline, later(tx.now, 900_000));
+    });
+    await assert.rejects(store.transaction(async (tx) => {
+      const asked = request(has.entitlement, has.principal.id, tx.now);
+      await tx.requests.insert(asked);
+      await tx.grants.insert(grant(asked, tx.now));
+    }), refused('conflict'));
+  });
+
+  test(`${name}: what starts, falls due or grows stale is found, oldest first, and not twice at once`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const [scheduled, activating, first, second] = await store.transaction(async (tx) => [
+      await held(tx, { state: 'scheduled' }), await held(tx, { state: 'activating' }),
+      await held(tx, { deadline: later(tx.now, -2000) }), await held(tx, { deadline: later(tx.now, -1000) })] as const);
+    const ids = (grants: readonly Grant[]) => grants.map((g) => g.id);
+    await store.transaction(async (tx) => {
+      same(ids(await tx.grants.lockStarting(tx.now, 5)), [scheduled.grant.id]);
+      same(ids(await tx.grants.lockStale(later(tx.now, 600_000), 5)), [activating.grant.id]);
+      same(ids(await tx.grants.lockStale(tx.now, 5)), []);
+      same(ids(await tx.grants.lockDue(tx.now, 1)), [first.grant.id]);
+      same(await tx.grants.nextInstant(later(tx.now, 1)), first.grant.deadline);
+      // While they are locked, another node goes on with the rest.
+      same(ids(await store.transaction((other) => other.grants.lockDue(other.now, 5))), [second.grant.id]);
+    });
+  });
+
+  test(`${name}: a revoke takes parts and sessions along, and nothing brings the grant back`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const has = await store.transaction((tx) => held(tx, { targets: 2 }));
+    const [claimed] = await claim(store, 'provision', { limit: 1 });
+    assert.ok(claimed);
+    const open1 = await store.transaction(async (tx) => {
+      const live = session(has.grant, claimed.part, tx.now);
+      await tx.sessions.insert(live);
+      await tx.grants.revokeAll([has.grant.id, newId('grant', tx.now)], 'revoked', tx.now);
+      return live;
+    });
+    await store.transaction(async (tx) => {
+      const gone = await tx.grants.byId(has.grant.id);
+      same([gone?.state, gone?.endReason], ['revoking', 'revoked']);
+      same((await tx.sessions.byId(open1.id))?.cutReason, 'grant_ended');
+      const parts = await tx.parts.ofGrant(has.grant.id);
+      // The one that was claimed must be looked at; the other was never touched.
+      same(parts.map((p) => [p.work, p.state]).sort(), [[null, 'absent'], ['withdraw', 'planned']]);
+      await tx.grants.revokeAll([has.grant.id], 'expired', later(tx.now, 1000));
+      same(await tx.grants.byId(has.grant.id), gone);
+      assert.equal(await tx.parts.present(claimed.part.id, claimed.part.fence, {}, null), false);
+      same(await tx.grants.lockFinished(5), []);
+    });
+    await assert.rejects(store.transaction((tx) => tx.grants.update({ ...has.grant, state: 'active' })), refused('conflict'));
+    await assert.rejects(store.transaction((tx) => tx.grants.endAll([has.grant.id], tx.now)), refused('conflict'));
+
+    const [removal] = await claim(store, 'withdraw');
+    assert.equal(removal?.part.fence, claimed.part.fence + 1);
+    await store.transaction(async (tx) => assert.equal(await tx.parts.absent(removal?.part.id ?? 'prt_', removal?.part.fence ?? 0, { read: 'gone' }), true));
+    same(await store.transaction((tx) => tx.grants.lockFinished(5)), [], 'a session lives');
+    await store.transaction(async (tx) => {
+      await tx.sessions.end(open1.id, { at: tx.now, reason: 'grant_ended', statements: 1, bytesIn: 2, bytesOut: 3 });
+      same((await tx.grants.lockFinished(5)).map((g) => g.id), [has.grant.id]);
+      await tx.grants.endAll([has.grant.id], tx.now);
+      same((await tx.grants.byId(has.grant.id))?.endedAt, tx.now);
+      same(await tx.grants.lockFinished(5), []);
+      assert.equal(await tx.grants.countLive(has.principal.id), 0);
+    });
+  });
+
+  test(`${name}: taken back before its start, a grant ends without a look at any target`, async () => {
+    await using use = await open();
+    const has = await use.store.transaction((tx) => held(tx, { state: 'scheduled', targets: 2 }));
+    await use.store.transaction(async (tx) => {
+      await tx.grants.revokeAll([has.grant.id], 'completed', tx.now);
+      same(await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now }), []);
+      same((await tx.grants.lockFinished(5)).map((g) => g.id), [has.grant.id]);
+      await tx.grants.endAll([has.grant.id], tx.now);
+      same(await tx.parts.liveObjects(has.targets[0]?.id ?? 'tgt_'), new Set());
+    });
+  });
+
+  test(`${name}: a removal that is late is found once`, async () => {
+    await using use = await open();
+    const has = await use.store.transaction((tx) => held(tx));
+    await use.store.transaction(async (tx) => {
+      await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);
+      same(await tx.grants.lockOverdue(tx.now, 5), []);
+      const [late] = await tx.grants.lockOverdue(later(tx.now, 1), 5);
+      assert.ok(late);
+      await tx.grants.update({ ...late, overdueAt: tx.now });
+      same(await tx.grants.lockOverdue(later(tx.now, 1), 5), []);
+      await held(tx);
+      same(await tx.entries.counts(), { grants: { revoking: 1, active: 1 }, overdue: 1, sessions: 0, logSize: 0, unreachableTargets: 0 });
+      same((await tx.grants.list({ overdue: true }, { before: null, limit: 5 })).map((g) => g.id), [has.grant.id]);
+    });
+  });
+}
+
+function partContract(name: string, open: OpenStore): void {
+  test(`${name}: a part's way from intent to proven absence`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const has = await store.transaction((tx) => held(tx));
+    const planned = has.parts[0];
+    assert.ok(planned);
+    await store.transaction(async (tx) => same(await tx.parts.byId(planned.id), { ...planned, work: 'provision', dueAt: tx.now && (await tx.parts.byId(planned.id))?.dueAt }));
+    const [claimed] = await claim(store, 'provision');
+    assert.ok(claimed && claimed.part.fence === 1 && claimed.sealedSecret === null);
+    const { id, fence } = claimed.part;
+    await store.transaction(async (tx) => {
+      assert.equal(await tx.parts.holds(id, fence, 'provision'), true);
+      assert.equal(await tx.parts.holds(id, fence, 'withdraw'), false);
+      assert.equal(await tx.parts.plan(id, fence, { prior: { roles: [] }, deadline: later(tx.now, 1000) }), true);
+      // A second look would see our own change: the first one stays.
+      assert.equal(await tx.parts.plan(id, fence, { prior: { roles: ['raised'] } }), true);
+      assert.equal(await tx.parts.retry(id, fence, later(tx.now, 500), 'no answer'), true);
+      const tried = await tx.parts.byId(id);
+      same([tried?.prior, tried?.deadline, tried?.attempts, tried?.lastError, tried?.dueAt], [{ roles: [] }, later(tx.now, 1000), 1, 'no answer', later(tx.now, 500)]);
+      same(await tx.parts.claim({ ...lane, work: 'provision', now: tx.now }), []);
+      same(await tx.parts.nextDue(), later(tx.now, 500));
+      const [again] = await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 500) });
+      assert.equal(again?.part.fence, 2);
+      assert.equal(await tx.parts.present(id, fence, {}, null), false, 'the fence was lost');
+      assert.equal(await tx.parts.present(id, 2, { oid: 5 }, Buffer.from('s')), true);
+      same(await tx.parts.sealedSecret(id).then((s) => s && Buffer.from(s).toString()), 's');
+      same(await tx.parts.liveObjects(planned.target), new Set([planned.objectName]));
+      // An extension: due again, and the secret stays.
+      await tx.parts.due(id, 'provision', tx.now);
+      const [more] = await tx.parts.claim({ ...lane, work: 'provision', now: tx.now });
+      same(more?.sealedSecret && Buffer.from(more.sealedSecret).toString(), 's');
+      assert.equal(await tx.parts.present(id, 3, { oid: 5 }, null), true);
+      same(await tx.parts.sealedSecret(id).then((s) => s && Buffer.from(s).toString()), 's');
+      assert.equal(await tx.parts.nextDue(), null);
+
+      await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);
+      await tx.parts.due(id, 'provision', tx.now);
+      same((await tx.parts.byId(id))?.work, 'withdraw', 'a removal is never turned back');
+      const [removal] = await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now });
+      assert.equal(removal?.part.fence, 4);
+      for (const write of [tx.parts.plan(id, 3, { state: 'removing' }), tx.parts.retry(id, 3, tx.now, 'x'), tx.parts.absent(id, 3, {})]) assert.equal(await write, false);
+      assert.equal(await tx.parts.plan(id, 4, { state: 'removing' }), true);
+      assert.equal(await tx.parts.absent(id, 4, { read: 'nothing' }), true);
+      assert.equal(await tx.parts.absent(id, 4, {}), false);
+      const gone = await tx.parts.byId(id);
+      same([gone?.state, gone?.work, gone?.evidence, await tx.parts.sealedSecret(id)], ['absent', null, { read: 'nothing' }, null]);
+    });
+  });
+
+  test(`${name}: a target that is down is left out, probed, and woken`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const has = await store.transaction((tx) => held(tx));
+    const id = has.targets[0]?.id ?? 'tgt_';
+    const [claimed] = await claim(store, 'provision');
+    assert.ok(claimed);
+    await store.transaction(async (tx) => {
+      same(await tx.parts.targetsToProbe(tx.now), [id], 'never checked');
+      await tx.parts.retry(claimed.part.id, claimed.part.fence, later(tx.now, 60_000), 'down');
+      await tx.catalogue.setHealth(id, { checkedAt: tx.now, unreachableSince: tx.now });
+      same(await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 60_000) }), []);
+      assert.equal(await tx.parts.nextDue(), null);
+      same(await tx.parts.targetsToProbe(later(tx.now, -1)), []);
+      same(await tx.parts.targetsToProbe(tx.now), [id]);
+      await tx.catalogue.setHealth(id, { unreachableSince: null });
+      same(await tx.parts.targetsToProbe(tx.now), []);
+      assert.equal(await tx.parts.wakeTarget(id, tx.now), 1);
+      same((await tx.parts.claim({ ...lane, work: 'provision', now: tx.now })).length, 1);
+    });
+  });
+}
+
+function claimContract(name: string, open: OpenStore): void {
+  test(`${name}: claimers never share a part, and a target gets no more than its share`, async () => {
+    await using use = await open();
+    const { store } = use;
+    await store.transaction(async (tx) => {
+      const [busy, calm] = [await catalogue(tx), await catalogue(tx)];
+      for (let i = 0; i < 20; i++) await held(tx, { of: busy });
+      await held(tx, { of: calm });
+    });
+    const claims = (await Promise.all(Array.from({ length: 5 }, () => claim(store, 'provision', { limit: 4, perTarget: 12 })))).flat();
+    assert.equal(new Set(claims.map(({ part: p }) => p.id)).size, claims.length);
+    const perTarget = Object.values(Object.groupBy(claims, ({ part: p }) => p.target)).map((group) => group?.length ?? 0);
+    same(perTarget.sort((a, b) => b - a), [12, 1]);
+    same(await claim(store, 'provision', { perTarget: 12 }), [], 'what is claimed counts');
+    const past = await store.transaction((tx) => tx.parts.claim({ work: 'provision', now: later(tx.now, 30_001), limit: 50, perTarget: 50, claimMs: 1 }));
+    assert.equal(past.length, 21, 'claims of the dead run out');
+  });
+
+  test(`${name}: targets take turns`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const many = await catalogue(tx);
+      for (let i = 0; i < 8; i++) await held(tx, { of: many });
+      await held(tx);
+      await held(tx);
+    });
+    const got = await claim(use.store, 'provision', { limit: 4 });
+    same(Object.values(Object.groupBy(got, ({ part: p }) => p.target)).map((group) => group?.length ?? 0).sort(), [1, 1, 2]);
+  });
+
+  test(`${name}: a part that somebody is deciding on is passed over`, async () => {
+    await using use = await open();
+    const [a, b] = await use.store.transaction(async (tx) => [await held(tx), await held(tx)] as const);
+    await use.store.transaction(async (tx) => {
+      await tx.parts.due(a.parts[0]?.id ?? 'prt_', 'provision', tx.now);
+      same((await claim(use.store, 'provision')).map(({ part: p }) => p.grant), [b.grant.id]);
+    });
+  });
+
+  test(`${name}: an object's name is used once`, async () => {
+    await using use = await open();
+    const has = await use.store.transaction((tx) => held(tx));
+    await assert.rejects(use.store.transaction((tx) => tx.parts.insert(part(has.grant, 0, { ordinal: 7 }))), refused('already_exists'));
+  });
+}
