@@ -80,7 +80,7 @@ export const AccessRequest = z.strictObject({
   reach: z.array(z.string()),
   extendsGrant: GrantId.nullable(),
   reason: z.string(),
-  /** Set when the reason or ticket holds characters that can mislead: it then shows them escaped. */
+  /** Set when the reason, or else the ticket, holds characters that can mislead: it shows them escaped. */
   reasonEscaped: z.string().nullable(),
   ticket: z.string().nullable(),
   durationSeconds: Seconds,

@@ -53,7 +53,7 @@ export const REQUEST_TRANSITIONS: Transitions<RequestState> = {
 };
 
 export const GRANT_TRANSITIONS: Transitions<GrantState> = {
-  scheduled: ['activating', 'ended'], // ended: taken back before anything was touched
+  scheduled: ['activating', 'revoking', 'ended'], // revoking: taken back before anything was touched
   activating: ['active', 'revoking'],
   active: ['revoking'],
   revoking: ['ended'],
@@ -61,7 +61,7 @@ export const GRANT_TRANSITIONS: Transitions<GrantState> = {
 };
 
 export const PART_TRANSITIONS: Transitions<PartState> = {
-  planned: ['present', 'removing'],
+  planned: ['present', 'removing', 'absent'], // absent: taken back before anything was touched
   present: ['removing'],
   removing: ['absent'],
   absent: [],

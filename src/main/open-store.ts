@@ -42,6 +42,8 @@ export async function openStore(settings: Settings, version: string, journal: Jo
     throw error;
   }
   const pool = openPool({ connection, max: settings.connections });
+  // While the pool closes, the server may end a connection first; without a handler that would end the process.
+  pool.on('error', () => undefined);
   const close = async () => {
     await pool.end();
     await embedded?.stop();

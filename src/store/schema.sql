@@ -133,6 +133,7 @@ CREATE INDEX grants_by_behalf ON brevet.grants USING btree (on_behalf_of_id) WHE
 CREATE INDEX grants_by_principal ON brevet.grants USING btree (principal_id, id DESC);
 CREATE INDEX grants_deadlines ON brevet.grants USING btree (deadline) WHERE (state = 'active'::text);
 CREATE INDEX grants_late ON brevet.grants USING btree (revoke_due_at) WHERE ((state = 'revoking'::text) AND (overdue_at IS NULL));
+CREATE INDEX grants_live ON brevet.grants USING btree (state) WHERE (state <> 'ended'::text);
 CREATE INDEX grants_starts ON brevet.grants USING btree (start_at) WHERE (state = 'scheduled'::text);
 CREATE CONSTRAINT TRIGGER grants_are_approved AFTER INSERT ON brevet.grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION brevet.grants_are_approved();
 CREATE TRIGGER grants_move_forward BEFORE UPDATE ON brevet.grants FOR EACH ROW EXECUTE FUNCTION brevet.grants_move_forward();

@@ -148,6 +148,8 @@ export class Audit {
   /** Closes the recording: what was not answered was cut. */
   end(reason: string): void {
     const pending = this.#pending;
+    // A query whose outcome is known lacks only the target's last word.
+    if (pending.kind === QUERY && this.#outcome !== 0) this.#ready(false);
     for (; pending.count > 0; pending.shift()) {
       if (pending.kind === QUERY) this.#done(pending.text, pending.start, format.OUTCOME_CUT);
       else if (pending.kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_CUT);

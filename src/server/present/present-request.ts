@@ -37,7 +37,7 @@ export async function presentRequest(directory: Directory, wording: Wording, req
     reach: (await Promise.all(request.entitlement.parts.map((part, ordinal) => directory.reach(part.target, part.kind, agreedScope(ordinal, part.scope, reviews))))).flat(),
     extendsGrant: request.extendsGrant,
     reason: request.reason,
-    reasonEscaped: wording.escape(request.reason + (request.ticket === null ? '' : `\n${request.ticket}`)),
+    reasonEscaped: wording.escape(request.reason) ?? (request.ticket === null ? null : wording.escape(request.ticket)),
     ticket: request.ticket,
     durationSeconds: request.durationSeconds,
     startAt: iso(request.startAt),

@@ -49,6 +49,7 @@ async function supervise(data: string): Promise<{ said: Said; child: ChildProces
 }
 
 async function kill(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL') {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill(signal);
   await gone;
