@@ -53,7 +53,7 @@ export const REQUEST_TRANSITIONS: Transitions<RequestState> = {
 };
 
 export const GRANT_TRANSITIONS: Transitions<GrantState> = {
-  scheduled: ['activating', 'revoking', 'ended'], // revoking: taken back before anything was touched
+  scheduled: ['activating', 'revoking'], // revoking: taken back before anything was touched
   activating: ['active', 'revoking'],
   active: ['revoking'],
   revoking: ['ended'],

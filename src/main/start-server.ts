@@ -12,12 +12,12 @@ import { createPolicyEngine } from '#policy/cedar-engine.ts';
 import { fileKeyProvider } from '#secrets/key-file.ts';
 import { givenKeyProvider, KeyRing } from '#secrets/root-key.ts';
 import { makeSecrets } from '#secrets/sealer.ts';
+import { makeIdentity } from '#signin/identity.ts';
 import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { runSequencer } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
 import { serverDeps } from './server-deps.ts';
-import { openIdentity } from './identity.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
 import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
@@ -61,7 +61,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     limits: DEFAULT_LIMITS,
   };
   const keys = await openOwnKeys(app, settings.log.origin);
-  const identity = openIdentity(keys.challenge);
+  const identity = makeIdentity({ random, decoySecret: keys.challenge });
 
   const running = new AbortController();
   const loops = Promise.all([

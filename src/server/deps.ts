@@ -68,7 +68,7 @@ export interface LogTools {
 
 /** Counts calls by key; true while there is room. */
 export interface RateLimit {
-  allow(key: string, kind: 'public' | 'signed_in'): boolean;
+  allow(key: string, kind: 'public' | 'signed_in' | 'password'): boolean;
 }
 
 export interface Call<N extends RouteName> {

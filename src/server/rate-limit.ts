@@ -9,7 +9,7 @@ export interface Rate {
 const MOST_KEYS = 50_000;
 
 /** Token buckets in memory, one for each caller: a bound for one process, not a promise over all of them (H01, H02). */
-export function rateLimit(rates: Readonly<Record<'public' | 'signed_in', Rate>>, monotonicMs: () => number): RateLimit {
+export function rateLimit(rates: Readonly<Record<Parameters<RateLimit['allow']>[1], Rate>>, monotonicMs: () => number): RateLimit {
   const buckets = new Map<string, { left: number; at: number }>();
   return {
     allow(key, kind) {

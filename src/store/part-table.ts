@@ -16,6 +16,14 @@ export function partTable(sql: Sql): PartTable {
     sealedSecret: async (id) =>
       (await sql.row<{ secret: Uint8Array | null }>('select secret from brevet.grant_parts where id = $1', [id]))?.secret ?? null,
     claim: (options) => claimParts(sql, options),
+    keepClaims: async (claims, until) => {
+      // What is locked is being decided on, and comes again with the next beat.
+      await sql.run(
+        `update brevet.grant_parts set claimed_until = $3 where id = any(array(
+           select p.id from brevet.grant_parts p join unnest($1::text[], $2::bigint[]) as kept (id, fence) on kept.id = p.id and kept.fence = p.fence
+            where p.claimed_until is not null order by p.id for no key update of p skip locked))`,
+        [claims.map(({ id }) => id), claims.map(({ fence }) => fence), until]);
+    },
     holds: async (id, fence, work) =>
       (await sql.row('select from brevet.grant_parts where id = $1 and fence = $2 and work = $3', [id, fence, work])) !== null,
     ...fencedWrites(sql),

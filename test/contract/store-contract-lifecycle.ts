@@ -312,6 +312,24 @@ function claimContract(name: string, open: OpenStore): void {
     assert.equal(past.length, 21, 'claims of the dead run out');
   });
 
+  test(`${name}: a claim lives as long as its worker says so, and is not raised from the dead`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const has = await store.transaction((tx) => held(tx));
+    const [claimed] = await claim(store, 'provision', { claimMs: 1000 });
+    assert.ok(claimed);
+    const { id, fence } = claimed.part;
+    const late = (ms: number) => store.transaction((tx) => tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, ms) }));
+    await store.transaction((tx) => tx.parts.keepClaims([{ id, fence }], later(tx.now, 60_000)));
+    same(await late(30_000), [], 'kept');
+    same((await late(60_001))[0]?.part.fence, fence + 1);
+    await store.transaction((tx) => tx.parts.keepClaims([{ id, fence }], later(tx.now, 900_000)));
+    same((await late(100_000))[0]?.part.fence, fence + 2, 'a lower fence keeps nothing');
+    await store.transaction((tx) => tx.grants.revokeAll([has.grant.id], 'revoked', tx.now));
+    await store.transaction((tx) => tx.parts.keepClaims([{ id, fence: fence + 2 }], later(tx.now, 900_000)));
+    same((await claim(store, 'withdraw')).length, 1, 'a claim that was lifted stays lifted');
+  });
+
   test(`${name}: targets take turns`, async () => {
     await using use = await open();
     await use.store.transaction(async (tx) => {

@@ -199,6 +199,8 @@ export interface PartTable {
   sealedSecret(id: PartId): Promise<Uint8Array | null>;
   /** Claims due work, skipping what others hold; each claim raises the part's fence, and targets known to be down are left out. */
   claim(options: ClaimOptions): Promise<readonly ClaimedPart[]>;
+  /** Those who work still keep their claims until `until`. A claim that was lifted, or lost to a higher fence, stays so. */
+  keepClaims(claims: readonly { readonly id: PartId; readonly fence: number }[], until: Date): Promise<void>;
   /** Whether this fence is still the part's highest and its work is still this one. */
   holds(id: PartId, fence: number, work: 'provision' | 'withdraw'): Promise<boolean>;
   /** All writes below succeed only while the fence is the highest; they answer whether it was. */

@@ -2,6 +2,7 @@ import { grantActivating, grantEnded, grantOverdue } from '#domain/events/grant-
 import { requestExpired } from '#domain/events/request-events.ts';
 import { sessionEnded } from '#domain/events/session-events.ts';
 import { OVERDUE_AFTER, type Grant } from '#domain/grant.ts';
+import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, policyPrincipal } from '../actor.ts';
 import type { App } from '../app.ts';
 import { currentPolicies, policyResource } from '../ask-policy.ts';
@@ -18,7 +19,13 @@ const BATCH = 500;
 export async function advance(app: App): Promise<number> {
   let moved = 0;
   for (const step of [endDue, endLostSessions, finishRemoved, markOverdue, giveUpStale, startGrants, expireRequests]) {
-    moved += await app.store.transaction((tx) => step(app, tx));
+    try {
+      moved += await app.store.transaction((tx) => step(app, tx));
+    } catch (error) {
+      // Without the store nothing moves; but what only one step stumbles over must not hold up the others.
+      if (error instanceof Refusal && error.code === 'unavailable') throw error;
+      app.journal.error('a step of the reconciler failed', { step: step.name, message: String(error).slice(0, 300) });
+    }
   }
   return moved;
 }

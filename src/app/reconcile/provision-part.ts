@@ -90,7 +90,8 @@ async function giveUp(app: App, part: GrantPart, error: unknown): Promise<void> 
   app.journal.warn('an activation is hopeless', { grant: part.grant, part: part.id, code, message });
   await app.store.transaction(async (tx) => {
     const grant = await tx.grants.lock(part.grant);
-    await tx.parts.retry(part.id, part.fence, tx.now, `${code}: ${message}`);
-    if (grant) await takeAway(tx, [grant], 'activation_failed', 'system', null);
+    // A worker that slept through its claim has no say about what others have made of it since.
+    const mine = await tx.parts.retry(part.id, part.fence, tx.now, `${code}: ${message}`);
+    if (grant && mine) await takeAway(tx, [grant], 'activation_failed', 'system', null);
   });
 }

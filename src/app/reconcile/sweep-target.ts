@@ -1,6 +1,7 @@
 import { orphanRemoved } from '#domain/events/grant-events.ts';
 import type { TargetId } from '#domain/id.ts';
 import { connectorFor, type App } from '../app.ts';
+import type { Connector, TargetAccess } from '../ports/connector.ts';
 import { openTarget } from '../target-access.ts';
 
 /**
@@ -13,14 +14,27 @@ export async function sweepTarget(app: App, id: TargetId): Promise<number> {
   const connector = connectorFor(app, type);
   const found = await connector.listOwned(access);
   const live = await app.store.transaction((tx) => tx.parts.liveObjects(id));
-  const orphans = found.filter((object) => !live.has(object.name));
-  for (const { name } of orphans) {
-    const taken = await connector.removeOwned(access, name);
-    app.journal.warn('removed what no live grant owns', { target: id, object: name, gone: taken.gone });
-    await app.store.transaction((tx) => tx.log(orphanRemoved(id, name, taken.gone, taken.evidence)));
-  }
-  await app.store.transaction((tx) => tx.catalogue.setHealth(id, { sweptAt: tx.now }));
+  const suspects = new Set(found.filter((object) => !live.has(object.name)).map(({ name }) => name));
+  // What an ordinary removal took away between the two looks is no orphan: only what still stands is one.
+  const orphans = suspects.size === 0 ? [] : (await connector.listOwned(access)).filter(({ name }) => suspects.has(name));
+  let resisted = 0;
+  for (const { name } of orphans) if (!(await removeOrphan(app, connector, access, name))) resisted += 1;
+  // With something left to remove the target stays due: it is looked at again in the next round.
+  if (resisted === 0) await app.store.transaction((tx) => tx.catalogue.setHealth(id, { sweptAt: tx.now }));
   return orphans.length;
+}
+
+/** One that resists must not keep the others. Answers whether there was nothing in the way. */
+async function removeOrphan(app: App, connector: Connector, access: TargetAccess, name: string): Promise<boolean> {
+  try {
+    const taken = await connector.removeOwned(access, name);
+    app.journal.warn('removed what no live grant owns', { target: access.id, object: name, gone: taken.gone });
+    await app.store.transaction((tx) => tx.log(orphanRemoved(access.id, name, taken.gone, taken.evidence)));
+    return true;
+  } catch (error) {
+    app.journal.warn('an orphan could not be removed', { target: access.id, object: name, message: String(error).slice(0, 200) });
+    return false;
+  }
 }
 
 /** Sweeps every target not swept for `everyMs`. A target that does not answer is left for the next round. */

@@ -17,6 +17,8 @@ import { upstreamParameters, type Wishes } from './wishes.ts';
 const GATE_MS = 5_000;
 /** `setTimeout` fires at once beyond 2^31 ms: longer deadlines are looked at again now and then. */
 const LONGEST_TIMER_MS = 86_400_000;
+/** Each renewal tells the deadline anew, some milliseconds off: only one that moved by more is worth another warning. */
+const MOVED_MS = 1_000;
 /** How often `gate.ended` is tried; after that the gate sees the lease run out. */
 const ENDED_RETRIES_MS = [0, 500, 2_000];
 
@@ -140,8 +142,9 @@ export class Session {
   /** Moves the deadline: `remainingMs` counted from the monotonic instant `from`. */
   moveDeadline(remainingMs: number, from: number): void {
     if (!Number.isFinite(remainingMs)) return this.cut('deadline', null);
-    this.#deadline = from + remainingMs;
-    this.#warned = false;
+    const deadline = from + remainingMs;
+    if (deadline - this.#deadline > MOVED_MS) this.#warned = false;
+    this.#deadline = deadline;
     this.#watchDeadline();
   }
 

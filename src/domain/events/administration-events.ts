@@ -21,6 +21,10 @@ export function keyEnrolled(id: PrincipalId, key: string, method: string, label:
   return { type: 'key.enrolled', actor: id, data: { principal: id, key, method }, personal: { subject: id, data: { label } } };
 }
 
+export function passwordSet(id: PrincipalId): LogEvent {
+  return { type: 'password.set', actor: id, data: { principal: id } };
+}
+
 export function keyRevoked(id: PrincipalId, key: string, actor: Actor): LogEvent {
   return { type: 'key.revoked', actor, data: { principal: id, key } };
 }

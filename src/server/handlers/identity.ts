@@ -5,6 +5,7 @@ import { createPrincipal } from '#app/signin/create-principal.ts';
 import { enrolWorkloadKey, signInByLink, signInByPassword, type Enrolled } from '#app/signin/enrol-key.ts';
 import { erasePrincipal } from '#app/signin/erase-principal.ts';
 import { issueLink } from '#app/signin/issue-link.ts';
+import { setPassword } from '#app/signin/set-password.ts';
 import { revokeKey } from '#app/signin/revoke-key.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { KeyId, PrincipalId } from '#domain/id.ts';
@@ -29,11 +30,14 @@ export function identityHandlers(deps: ServerDeps): HandlersFor<Names> {
   const show = (actor: Actor, name: string) => viewing(app, actor, async (directory) => presentPrincipal(directory, await idIn(directory, name)));
   return {
     signInByLink: async ({ body }) => signedIn(await signInByLink(app, identity, body.link, body)),
-    signInByPassword: async ({ body }) => signedIn(await signInByPassword(app, identity, body.name, body.password, body)),
+    signInByPassword: async ({ body }) => {
+      // E08: guesses are counted by the name they are made on, wherever they come from.
+      if (!deps.rateLimit.allow(`password ${body.name}`, 'password')) throw new Refusal('rate_limited', 'too many attempts on this name', { hint: 'Wait a few minutes, or use a sign-in link.' });
+      return signedIn(await signInByPassword(app, identity, body.name, body.password, body));
+    },
     me: ({ actor }) => viewing(app, actor, (directory) => presentMe(directory, actor)),
     async setPassword({ actor, body }) {
-      const hash = await identity.hashPassword(body.password);
-      await app.store.transaction((tx) => tx.principals.setPasswordHash(actor.id, hash));
+      await setPassword(app, identity, actor, body.password);
       return {};
     },
     keys: ({ actor }) =>

@@ -1,3 +1,4 @@
+import { targetSecrets } from '#app/target-access.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
@@ -70,14 +71,15 @@ async function presentPart(directory: Directory, part: GrantPart): Promise<Wire[
   };
 }
 
-/** For the first part that a broker serves. */
+/** For the first part that a broker serves: one with an account made for it, or whose account's secret Brevet keeps. */
 export async function connectInfo(directory: Directory, broker: BrokerAddress | null, grant: Grant): Promise<Wire['connect']> {
   if (!broker) return null;
-  for (const part of grant.entitlement.parts) {
+  const { app, tx } = directory;
+  for (const part of await tx.parts.ofGrant(grant.id)) {
     const target = await directory.target(part.target);
-    if (target?.type === 'postgresql') {
-      return { protocol: 'postgresql', host: broker.host, port: broker.port, database: target.name, user: directory.viewer.principal.name };
-    }
+    if (target?.type !== 'postgresql') continue;
+    if (part.account !== null && (await targetSecrets(app, tx, part.target)).accounts[part.account] === undefined) continue;
+    return { protocol: 'postgresql', host: broker.host, port: broker.port, database: target.name, user: directory.viewer.principal.name };
   }
   return null;
 }

@@ -287,7 +287,7 @@ create index sessions_by_principal on brevet.sessions (principal_id, id);
 create function brevet.grants_move_forward() returns trigger language plpgsql as $$
 begin
   if new.state <> old.state and (old.state, new.state) not in (('scheduled', 'activating'), ('scheduled', 'revoking'),
-       ('scheduled', 'ended'), ('activating', 'active'), ('activating', 'revoking'), ('active', 'revoking'), ('revoking', 'ended')) then
+       ('activating', 'active'), ('activating', 'revoking'), ('active', 'revoking'), ('revoking', 'ended')) then
     raise exception 'grant % cannot go from % to %', old.id, old.state, new.state
       using errcode = '23000', constraint = 'grants_move_forward';
   end if;

@@ -1,0 +1,160 @@
+/** At the deadline and at every earlier end: open sessions are cut through the whole of Brevet, and the access is read back as gone. */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setTargetSecret } from '#app/target-access.ts';
+import type { Answer } from '#contract/routes.ts';
+import { demoFiles } from '#main/demo/world.ts';
+import { approve, ask, envFor, eventually, hold, must, psql, storyOf, strangers } from '#test/worlds/brevet-steps.ts';
+import { brevetWorld, type BrevetWorld } from '#test/worlds/brevet-world.ts';
+
+const STAGE = 'stages: [{ name: team lead, groups: [order-leads], required: 1 }]';
+const desk = (more: string) => `{ title: A desk, folder: shop, maximum: 1h, ${STAGE}, ${more}, parts: [{ target: orders, kind: ephemeral_account,
+      scope: { database: orders, verbs: [select, insert, update], tables: [shop.orders], roles: [shop_operator], connectionLimit: 20 } }] }`;
+const MORE = `entitlements:
+  desk: ${desk('end: cut')}
+  desk-warned: ${desk('end: warn_then_cut, warn: 6s')}
+  desk-closing: ${desk('end: no_new_sessions, warn: 5s')}
+`;
+
+let world: BrevetWorld;
+before(async () => {
+  world = await brevetWorld({ files: (port) => [...demoFiles(port), { path: 'more.yaml', text: MORE }] });
+  await world.target.query("alter role ada password 'of-her-own'");
+  await world.server.app.store.transaction(async (tx) => {
+    const target = await tx.catalogue.targetByName('orders');
+    if (target) await setTargetSecret(world.server.app, tx, target.id, 'ada', 'of-her-own');
+  });
+});
+after(() => world[Symbol.asyncDispose]());
+
+/** psql at work: with `input` it stays at its prompt. */
+function work(env: Record<string, string>, args: readonly string[], input: string | null): { child: ChildProcess; said: () => string } {
+  const child = spawn('psql', ['-X', ...args], { env, stdio: [input === null ? 'ignore' : 'pipe', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr?.on('data', (bytes) => (said += bytes));
+  child.stdin?.on('error', () => undefined);
+  if (input !== null) child.stdin?.write(input);
+  return { child, said: () => said };
+}
+
+const WORK: Readonly<Record<string, readonly [readonly string[], string | null]>> = {
+  'a running query': [['-c', 'select pg_sleep(60)'], null],
+  'an idle session': [[], 'select 1;\n'],
+  'an open transaction': [[], "begin; update shop.orders set state = 'held' where id = 1;\n"],
+  'COPY out': [['-c', "copy (select repeat('x', 900) from generate_series(1, 2000000000)) to stdout"], null],
+  'COPY in': [[], "copy shop.orders from stdin;\n900001\t1\t2026-01-01\theld\n"],
+  'SET ROLE': [[], "set role shop_operator; select pg_sleep(60) from shop.payment_cards;\n"],
+};
+
+describe('cut', { concurrency: 3 }, () => {
+  test('B03 B04 at the deadline: every kind of session, within two seconds, with the reason; the role is gone', async (t) => {
+    const grant = await world.grant('ada', 'desk', { seconds: 14, approvers: ['kim'] });
+    const object = grant.parts[0]?.object ?? '';
+    const env = await envFor(world, 'ada', grant.id);
+    const running = Object.entries(WORK).map(([name, [args, input]]) => ({ name, input, ...work(env, args, input) }));
+    const driver = await hold(env);
+    let queries = 0;
+    const pipeline = (async () => {
+      for (;;) queries += (await Promise.all([1, 2, 3].map((n) => driver.client.query({ name: 'one', text: 'select $1::int', values: [n] })))).length;
+    })().catch((error: Error) => error.message);
+    await eventually('seven sessions', 10_000, async () => (await strangers(world, [object])) === 7);
+
+    const deadline = Date.parse(grant.deadline ?? '');
+    await sleep(deadline - Date.now() - 200);
+    assert.equal(await strangers(world, [object]), 7, 'all live until the deadline');
+    await eventually('no session', 5_000, async () => (await strangers(world, [object])) === 0);
+    const late = Date.now() - deadline;
+    t.diagnostic(`the last session was gone ${late} ms after the deadline`);
+    assert.ok(late < 2000, `the last session was gone ${late} ms after the deadline`);
+    for (const { name, child, said, input } of running) {
+      // An idle psql hears of it when it next speaks.
+      if (input !== null && child.exitCode === null) child.stdin?.end('\\.\nselect 1;\n');
+      if (child.exitCode === null) await once(child, 'exit');
+      // In the middle of a message to the client there is no place for words.
+      if (name !== 'COPY out') assert.match(said(), /Brevet: this access ended at \S+Z: the granted time is over/, name);
+    }
+    assert.match(String(await pipeline), /granted time is over|terminat|closed|not queryable/);
+    assert.ok(queries > 10);
+
+    const ended = await world.until('ada', grant.id, 'ended');
+    assert.equal(ended.endReason, 'expired');
+    assert.equal(ended.overdueAt, null);
+    assert.equal((ended.parts[0]?.evidence as { found?: boolean }).found, true, 'the role was found, and then not');
+    assert.ok(!(await world.roles()).includes(object));
+    const { rows } = await world.target.query("select (select state from shop.orders where id = 1) as state, (select count(*)::int from shop.orders) as n", [], 'orders');
+    assert.notEqual(rows[0].state, 'held', 'the open transaction was rolled back');
+    assert.equal(rows[0].n, 5000);
+    const sessions = await must((await world.as('sam')).get<Answer<'sessions'>>(`/api/v1/sessions?view=all&grant=${grant.id}`));
+    assert.deepEqual([...new Set(sessions.items.map((s) => s.endReason))], ['deadline']);
+  });
+
+  test('an elevation ends with its sessions, and the account is exactly what it was before', async () => {
+    const state = async () => (await world.target.query(
+      `select (select array_agg(r.rolname::text order by 1) from pg_auth_members m join pg_roles r on r.oid = m.roleid join pg_roles u on u.oid = m.member where u.rolname = 'ada') as roles,
+         (select array_agg(format('%s %s', table_name, privilege_type) order by 1) from information_schema.table_privileges where grantee = 'ada') as tables,
+         (select row_to_json(a)::text from pg_authid a where rolname = 'ada') as account`, [], 'orders')).rows[0] as { roles: string[] | null };
+    const prior = await state();
+    const grant = await world.grant('ada', 'orders-admin', { seconds: 8, approvers: ['kim', 'ines'] });
+    assert.deepEqual((await state()).roles, ['shop_operator']);
+    const env = await envFor(world, 'ada', grant.id);
+    assert.equal(await psql(env, 'select count(*) from shop.payment_cards'), '400');
+    const held = await hold(env);
+    await held.client.query('set role shop_operator');
+    const lost = await held.lost;
+    assert.match(lost.message, /granted time is over/);
+    await world.until('ada', grant.id, 'ended');
+    assert.equal(await strangers(world, ['ada']), 0);
+    assert.deepEqual(await state(), prior);
+  });
+
+  test('warn, then cut: exactly one warning, at its time', async () => {
+    const grant = await world.grant('noor', 'desk-warned', { seconds: 13, approvers: ['kim'] }).catch(async () => world.grant('kim', 'desk-warned', { seconds: 13, approvers: ['noor'] }));
+    const held = await hold(await envFor(world, grant.principal.name, grant.id));
+    const deadline = Date.parse(grant.deadline ?? '');
+    await sleep(deadline - Date.now() - 6600);
+    assert.deepEqual(held.notices, []);
+    await sleep(deadline - Date.now() - 5000);
+    assert.match(held.notices[0] ?? '', /will be cut in [56] seconds/);
+    await held.lost;
+    assert.equal(held.notices.length, 1, 'a renewal of the lease is no reason to warn again');
+  });
+
+  test('no new sessions in the last seconds; the old one lives to the deadline', async () => {
+    const grant = await world.grant('kim', 'desk-closing', { seconds: 11, approvers: ['noor'] });
+    const env = await envFor(world, 'kim', grant.id);
+    const held = await hold(env);
+    const deadline = Date.parse(grant.deadline ?? '');
+    await sleep(deadline - Date.now() - 4500);
+    await assert.rejects(psql(env, 'select 1'), /about to end and takes no new sessions/);
+    assert.equal((await held.client.query('select 1 as n')).rows[0].n, 1);
+    const { message } = await held.lost;
+    assert.match(message, /granted time is over/);
+    assert.ok(Math.abs(Date.now() - deadline) < 2000);
+    assert.deepEqual(held.notices, []);
+  });
+
+  test('an extension moves the deadline of the open session and of the target', async () => {
+    const kim = await world.as('kim');
+    const grant = await world.grant('kim', 'desk', { seconds: 8, approvers: ['noor'] });
+    const object = grant.parts[0]?.object ?? '';
+    const held = await hold(await envFor(world, 'kim', grant.id));
+    const extension = await must(kim.post<Answer<'extendGrant'>>(`/api/v1/grants/${grant.id}/extend`, { duration: 7, reason: 'not done yet' }));
+    await approve(await world.as('noor'), extension);
+    const before = Date.parse(grant.deadline ?? '');
+    const moved = await eventually('VALID UNTIL on the target', 5000, async () => {
+      const { rows } = await world.target.query('select rolvaliduntil from pg_roles where rolname = $1', [object]);
+      return (rows[0] as { rolvaliduntil: Date }).rolvaliduntil.getTime() === before + 7000;
+    });
+    assert.ok(moved);
+    await sleep(before - Date.now() + 1500);
+    assert.equal((await held.client.query('select 1 as n')).rows[0].n, 1, 'it lives past the first deadline');
+    await held.lost;
+    const late = Date.now() - before - 7000;
+    assert.ok(late > -1000 && late < 2000, `cut ${late} ms after the new deadline`);
+    await world.until('kim', grant.id, 'ended');
+    assert.ok((await storyOf(world, grant.id)).includes('grant.extended'));
+  });
+});
