@@ -18,7 +18,8 @@ export async function issueCertificate(app: App, authority: Authority, actor: Ac
     if (grant && (grant.state !== 'active' || !grant.deadline)) throw new Refusal('no_active_grant', `the grant is ${grant.state}`);
     return { now: tx.now, until: grant?.deadline ?? null };
   });
-  const seconds = until === null ? CERTIFICATE_SECONDS : Math.min(CERTIFICATE_SECONDS, Math.ceil((until.getTime() - now.getTime()) / 1000));
+  // X.509 counts whole seconds: rounded down, so that it never lives past the grant.
+  const seconds = until === null ? CERTIFICATE_SECONDS : Math.min(CERTIFICATE_SECONDS, Math.floor((until.getTime() - now.getTime()) / 1000));
   if (seconds < 1) throw new Refusal('no_active_grant', 'the grant has come to its deadline');
   const issued = authority.issueClient({ principal: actor.id, grant: grantId, publicKey, now, seconds });
   await app.store.transaction(async (tx) => {

@@ -3,7 +3,7 @@ import { approvalDeniedSelf, requestApproved, requestDenied, reviewGiven } from 
 import type { PersonId, RequestId } from '#domain/id.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
-import type { AccessRequest } from '#domain/request.ts';
+import { requestHash, type AccessRequest } from '#domain/request.ts';
 import { agreedDuration, agreedScope, analyzeReview, progressOf, type Narrowing, type Review } from '#domain/review.ts';
 import { actorContext, isDisabled, knowActor, knowPrincipal, policyPrincipal, type Actor } from './actor.ts';
 import { connectorFor, type App } from './app.ts';
@@ -46,7 +46,8 @@ async function reviewIn(app: App, tx: Tx, actor: Actor, id: RequestId, input: Re
   const analysis = analyzeReview(request, reviews, { reviewer: reviewer.principal, memberships: reviewer.memberships, requester: requester.principal }, tx.now);
   const [obstacle] = analysis.unsatisfied;
   if (obstacle) throw new Refusal(obstacle.code, obstacle.message, { facts: { unsatisfied: analysis.unsatisfied.map((u) => u.message) } });
-  if (input.hash !== request.hash) {
+  // Computed again: a row that was changed behind the store's back does not go by the hash of what it was (A04).
+  if (input.hash !== request.hash || requestHash(request) !== request.hash) {
     throw new Refusal('stale_hash', 'the hash is not that of this request', { field: '/hash', hint: 'Read the request again: you decide on exactly what you saw.' });
   }
   if (input.decision === 'deny' && input.reason === null) throw new Refusal('invalid_input', 'a denial needs a reason', { field: '/reason' });
@@ -92,6 +93,9 @@ async function reviewIn(app: App, tx: Tx, actor: Actor, id: RequestId, input: Re
 /** A reviewer may cut, never widen: not the time, and not the scope, against what was agreed so far. */
 async function checkNarrowing(app: App, tx: Tx, request: AccessRequest, reviews: readonly Review[], input: ReviewInput): Promise<Narrowing | null> {
   if (input.durationSeconds === null && input.scopes === null) return null;
+  if (input.scopes !== null && request.extendsGrant !== null) {
+    throw new Refusal('invalid_input', 'an extension moves the deadline and nothing else: its scope is that of the grant', { field: '/scopes' });
+  }
   const agreed = agreedDuration(request, reviews);
   if (input.durationSeconds !== null && checkDuration(input.durationSeconds) > agreed) {
     throw new Refusal('duration_too_long', `the request stands at ${formatDuration(agreed)}: a reviewer can shorten it, not lengthen it`, { field: '/duration' });

@@ -1,5 +1,5 @@
 import { requestCancelled } from '#domain/events/request-events.ts';
-import type { GrantId, PrincipalId, RequestId, TargetId } from '#domain/id.ts';
+import type { EntitlementId, GrantId, PrincipalId, RequestId, TargetId } from '#domain/id.ts';
 import type { EndReason } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from './actor.ts';
@@ -25,16 +25,23 @@ export function revokeEverything(app: App, actor: Actor, of: { principal: Princi
 
 /** Grants held by, or held for, a principal; and their pending requests, so that nothing is granted a moment later. */
 export async function takeFromPrincipal(tx: Tx, principal: PrincipalId, reason: EndReason, actor: PrincipalId | 'system', note: string | null): Promise<Taken> {
+  const requests = await withdrawPending(tx, { principal }, actor, note);
+  const taken = await takeGrants(tx, { principal }, reason, actor, note);
+  return { ...taken, requests };
+}
+
+/** Requests of somebody, or for an entitlement, that nobody may decide any more. */
+export async function withdrawPending(tx: Tx, of: { principal: PrincipalId } | { entitlement: EntitlementId }, actor: PrincipalId | 'system', note: string | null): Promise<RequestId[]> {
   const requests: RequestId[] = [];
-  for (const pending of await tx.requests.list({ principal, state: 'pending' }, { before: null, limit: 1000 })) {
+  for (const pending of await tx.requests.list({ ...of, state: 'pending' }, { before: null, limit: 10_000 })) {
     const request = await tx.requests.lock(pending.id);
     if (request?.state !== 'pending') continue;
     await tx.requests.decide(request.id, 'cancelled', tx.now, note);
-    await tx.log(requestCancelled(request, actor === 'system' ? principal : actor));
+    await tx.log(requestCancelled(request, actor === 'system' ? request.principal : actor));
+    await tx.notify('requests', request.id);
     requests.push(request.id);
   }
-  const taken = await takeGrants(tx, { principal }, reason, actor, note);
-  return { ...taken, requests };
+  return requests;
 }
 
 async function takeGrants(tx: Tx, of: { principal: PrincipalId } | { target: TargetId }, reason: EndReason, actor: PrincipalId | 'system', note: string | null): Promise<Taken> {

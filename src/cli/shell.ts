@@ -40,7 +40,7 @@ export class Shell {
       .configureOutput({
         writeOut: (text) => void stdout.write(text),
         writeErr: (text) => void (this.#json || stderr.write(text)),
-        getOutHelpWidth: () => Math.min(stdout.columns ?? 100, 120),
+        getOutHelpWidth: () => Math.min(stdout.columns || 100, 120),
         outputError: (text, write) => write(escape(text.trimEnd()).replace(/^error: /, 'brevet: ').replaceAll('\\n', '\n') + '\n'),
       })
       .exitOverride();

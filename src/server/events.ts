@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Actor } from '#app/actor.ts';
 import { maySee } from '#app/visibility.ts';
 import type { StoredEntry } from '#app/ports/store.ts';
-import { isId } from '#domain/id.ts';
+import { isId, type KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import type { ServerDeps } from './deps.ts';
@@ -58,7 +58,12 @@ async function stream(deps: ServerDeps, actor: Actor, from: number, out: NodeJS.
   try {
     for (let next = from; !closed; ) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
-      const { text, read } = await viewing(deps.app, actor, (directory) => readSome(directory, next));
+      const { text, read } = await viewing(deps.app, actor, async (directory) => {
+        // The stream lives no longer than the key that signed for it.
+        const key = await directory.tx.credentials.key(actor.authentication.by as KeyId);
+        if (key?.revokedAt !== null) throw new Refusal('unauthenticated', 'the key is revoked');
+        return await readSome(directory, next);
+      });
       next += read;
       if (text !== '' && !out.write(text)) await Promise.race([new Promise((resolve) => out.once('drain', resolve)), woken]);
       if (read < BATCH && !closed) await Promise.race([woken, new Promise((resolve) => setTimeout(resolve, 1000))]);

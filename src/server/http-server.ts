@@ -50,7 +50,7 @@ export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
   const handlers: Handlers = {
     ...askingHandlers(deps), ...holdingHandlers(deps), ...sessionHandlers(deps), ...identityHandlers(deps), ...logHandlers(deps), ...administrationHandlers(deps),
   };
-  for (const name of Object.keys(ROUTES) as RouteName[]) register(server, deps, name, ROUTES[name], handlers[name] as Handler);
+  for (const name of Object.keys(ROUTES) as RouteName[]) register(server, deps, ROUTES[name], handlers[name] as Handler);
   const description = JSON.stringify(openApi(deps.version));
   server.get('/api/v1/openapi.json', (_request, reply) => reply.type('application/json').send(description));
   serveEvents(server, deps);
@@ -60,18 +60,18 @@ export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
 
 type Handler = (call: Call<RouteName>) => Promise<unknown>;
 
-function register(server: FastifyInstance, deps: ServerDeps, name: RouteName, route: Route, handler: Handler): void {
+function register(server: FastifyInstance, deps: ServerDeps, route: Route, handler: Handler): void {
   server.route({
     method: route.method,
     url: route.path,
     handler: async (request, reply) => {
-      const answered = await answer(deps, name, route, handler, request).catch((error: unknown) => asProblem(deps, error));
+      const answered = await answer(deps, route, handler, request).catch((error: unknown) => asProblem(deps, error));
       return reply.status(answered.status).type(answered.status >= 400 ? 'application/problem+json' : 'application/json').send(answered.payload);
     },
   });
 }
 
-async function answer(deps: ServerDeps, name: RouteName, route: Route, handler: Handler, request: FastifyRequest): Promise<Answered> {
+async function answer(deps: ServerDeps, route: Route, handler: Handler, request: FastifyRequest): Promise<Answered> {
   const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
   const bytes = request.body instanceof Uint8Array ? request.body : null;
   const isPublic = route.access === 'public';
@@ -99,7 +99,7 @@ async function answer(deps: ServerDeps, name: RouteName, route: Route, handler: 
     }
   };
   const key = request.headers['idempotency-key'];
-  return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, name, bytes, run) : await run();
+  return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
 }
 
 /** @throws Refusal `invalid_input` that points at the first wrong field */

@@ -41,8 +41,8 @@ export function partTable(sql: Sql): PartTable {
         where (checked_at is null or (unreachable_since is not null and checked_at <= $1))
           and exists (select from brevet.grant_parts p where p.target_id = t.id and p.state <> 'absent')
         order by checked_at nulls first`, [before])).map(({ id }) => id),
-    liveObjects: async (target) => new Set((await sql.rows<{ name: string }>(
-      `select object_name as name from brevet.grant_parts where target_id = $1 and state <> 'absent'`, [target])).map(({ name }) => name)),
+    liveObjects: async (names) => new Set((await sql.rows<{ name: string }>(
+      `select object_name as name from brevet.grant_parts where object_name = any($1) and state <> 'absent'`, [names])).map(({ name }) => name)),
     nextDue: () => nextDue(sql),
   };
 }

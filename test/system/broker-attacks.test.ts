@@ -127,7 +127,7 @@ test('H01 connections that say little are few and short', async () => {
   const slow = await Promise.all(Array.from({ length: 60 }, () => openRaw(world.broker.port)));
   let open = slow.length;
   for (const raw of slow) raw.on('close', () => void (open -= 1));
-  const drip = setInterval(() => slow.forEach((raw) => raw.writable && raw.write('\0')), 100);
+  const drip = setInterval(() => slow.forEach((raw) => raw.writable && raw.write('\0')), 100).unref();
   await until(() => open <= 20, 'the surplus to be closed');
   // Another address is served meanwhile.
   const other = await openRaw(world.broker.port, '127.0.0.2');

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setTargetSecret } from '#app/target-access.ts';
+import type { SourceFile } from '#app/configuration/read-files.ts';
 import type { Answer } from '#contract/routes.ts';
 import { demoFiles } from '#main/demo/world.ts';
 import { approve, ask, envFor, eventually, hold, must, psql, storyOf, strangers } from '#test/worlds/brevet-steps.ts';
@@ -19,22 +20,28 @@ const MORE = `entitlements:
   desk-closing: ${desk('end: no_new_sessions, warn: 5s')}
 `;
 
+/** The demonstration's world with one more developer, who holds nothing while others do. */
+const filesOf = (port: number): readonly SourceFile[] => [
+  ...demoFiles(port).map(({ path, text }) => ({ path, text: text.replace('members: [ada, kim]', 'members: [ada, kim, wim]').replace('people:\n', 'people:\n  wim: { name: Wim Peeters }\n') })),
+  { path: 'more.yaml', text: MORE },
+];
+
 let world: BrevetWorld;
-before(async () => {
-  world = await brevetWorld({ files: (port) => [...demoFiles(port), { path: 'more.yaml', text: MORE }] });
+async function open(): Promise<void> {
+  world = await brevetWorld({ files: filesOf });
   await world.target.query("alter role ada password 'of-her-own'");
   await world.server.app.store.transaction(async (tx) => {
     const target = await tx.catalogue.targetByName('orders');
     if (target) await setTargetSecret(world.server.app, tx, target.id, 'ada', 'of-her-own');
   });
-});
-after(() => world[Symbol.asyncDispose]());
+}
 
 /** psql at work: with `input` it stays at its prompt. */
 function work(env: Record<string, string>, args: readonly string[], input: string | null): { child: ChildProcess; said: () => string } {
-  const child = spawn('psql', ['-X', ...args], { env, stdio: [input === null ? 'ignore' : 'pipe', 'ignore', 'pipe'] });
+  const child = spawn('psql', ['-X', ...args], { env, stdio: [input === null ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   let said = '';
   child.stderr?.on('data', (bytes) => (said += bytes));
+  child.stdout?.on('data', (bytes) => (said += said.length < 1000 ? bytes : ''));
   child.stdin?.on('error', () => undefined);
   if (input !== null) child.stdin?.write(input);
   return { child, said: () => said };
@@ -49,7 +56,10 @@ const WORK: Readonly<Record<string, readonly [readonly string[], string | null]>
   'SET ROLE': [[], "set role shop_operator; select pg_sleep(60) from shop.payment_cards;\n"],
 };
 
-describe('cut', { concurrency: 3 }, () => {
+describe('cut', { concurrency: 4 }, () => {
+  before(open);
+  after(() => world[Symbol.asyncDispose]());
+
   test('B03 B04 at the deadline: every kind of session, within two seconds, with the reason; the role is gone', async (t) => {
     const grant = await world.grant('ada', 'desk', { seconds: 14, approvers: ['kim'] });
     const object = grant.parts[0]?.object ?? '';
@@ -58,7 +68,7 @@ describe('cut', { concurrency: 3 }, () => {
     const driver = await hold(env);
     let queries = 0;
     const pipeline = (async () => {
-      for (;;) queries += (await Promise.all([1, 2, 3].map((n) => driver.client.query({ name: 'one', text: 'select $1::int', values: [n] })))).length;
+      for (;;) queries += (await driver.client.query({ name: 'one', text: 'select $1::int', values: [1] })).rows.length;
     })().catch((error: Error) => error.message);
     await eventually('seven sessions', 10_000, async () => (await strangers(world, [object])) === 7);
 
@@ -72,7 +82,7 @@ describe('cut', { concurrency: 3 }, () => {
     for (const { name, child, said, input } of running) {
       // An idle psql hears of it when it next speaks.
       if (input !== null && child.exitCode === null) child.stdin?.end('\\.\nselect 1;\n');
-      if (child.exitCode === null) await once(child, 'exit');
+      if (child.exitCode === null) await once(child, 'close');
       // In the middle of a message to the client there is no place for words.
       if (name !== 'COPY out') assert.match(said(), /Brevet: this access ended at \S+Z: the granted time is over/, name);
     }
@@ -111,8 +121,8 @@ describe('cut', { concurrency: 3 }, () => {
   });
 
   test('warn, then cut: exactly one warning, at its time', async () => {
-    const grant = await world.grant('noor', 'desk-warned', { seconds: 13, approvers: ['kim'] }).catch(async () => world.grant('kim', 'desk-warned', { seconds: 13, approvers: ['noor'] }));
-    const held = await hold(await envFor(world, grant.principal.name, grant.id));
+    const grant = await world.grant('ines', 'desk-warned', { seconds: 13, approvers: ['kim'] });
+    const held = await hold(await envFor(world, 'ines', grant.id));
     const deadline = Date.parse(grant.deadline ?? '');
     await sleep(deadline - Date.now() - 6600);
     assert.deepEqual(held.notices, []);
@@ -157,4 +167,109 @@ describe('cut', { concurrency: 3 }, () => {
     await world.until('kim', grant.id, 'ended');
     assert.ok((await storyOf(world, grant.id)).includes('grant.extended'));
   });
+
+  const ENDS: Readonly<Record<string, { readonly who: string; readonly says: RegExp; readonly end: (grant: Answer<'grant'>, session: string) => Promise<unknown>; readonly reason: string | null }>> = {
+    'a reviewer revokes': { who: 'ada', says: /the access was taken back/, reason: 'revoked', end: async (grant) => (await world.as('noor')).post(`/api/v1/grants/${grant.id}/revoke`, { reason: 'not today' }) },
+    'an administrator revokes': { who: 'kim', says: /the access was taken back/, reason: 'revoked', end: async (grant) => (await world.as('sam')).post(`/api/v1/grants/${grant.id}/revoke`, { reason: 'not today' }) },
+    'its holder finishes': { who: 'ada', says: /the access was taken back/, reason: 'completed', end: async (grant) => (await world.as('ada')).post(`/api/v1/grants/${grant.id}/finish`) },
+    'an administrator ends the session': { who: 'kim', says: /an administrator ended this session/, reason: null, end: async (_, session) => (await world.as('sam')).post(`/api/v1/sessions/${session}/end`) },
+    'all sessions of the person are ended': { who: 'ines', says: /an administrator ended this session/, reason: null, end: async () => (await world.as('sam')).post('/api/v1/sessions/end', { person: 'ines' }) },
+    'everything of the person is revoked': { who: 'ines', says: /the access was taken back/, reason: 'revoked', end: async () => (await world.as('sam')).post('/api/v1/principals/ines/revoke', { reason: 'left' }) },
+    'the person is disabled': { who: 'ines', says: /this identity was disabled/, reason: 'identity_disabled', end: async () => (await world.as('sam')).post('/api/v1/principals/ines/disable') },
+  };
+  test('whoever ends it, the live session dies within about a second', async (t) => {
+    for (const [name, { who, says, reason, end }] of Object.entries(ENDS)) {
+      const grant = await world.grant(who, 'desk', { seconds: 120, approvers: [who === 'kim' ? 'noor' : 'kim'] });
+      const object = grant.parts[0]?.object ?? '';
+      const held = await hold(await envFor(world, who, grant.id));
+      const sleeping = held.client.query('select pg_sleep(60)').catch((error: Error) => error.message);
+      const { items } = await must((await world.as(who)).get<Answer<'sessions'>>(`/api/v1/sessions?grant=${grant.id}&live=true`));
+      const asked = performance.now();
+      const reply = (await end(grant, items[0]?.id ?? '')) as { status: number };
+      assert.equal(reply.status, 200, name);
+      const said = await Promise.race([sleeping, held.lost.then(({ message }) => message)]);
+      const ms = Math.round(performance.now() - asked);
+      t.diagnostic(`${name}: ${ms} ms`);
+      assert.match(String(said), says, name);
+      assert.ok(ms < 1500, `${name}: ${ms} ms`);
+      await eventually('no session on the target', 2000, async () => (await strangers(world, [object])) === 0);
+      const standing = await must((await world.as('sam')).get<Answer<'grant'>>(`/api/v1/grants/${grant.id}`));
+      if (reason === null) {
+        assert.equal(standing.state, 'active', `${name}: the grant itself lives on`);
+        await must((await world.as(who)).post(`/api/v1/grants/${grant.id}/finish`));
+        continue;
+      }
+      const ended = await world.until('sam', grant.id, 'ended');
+      assert.equal(ended.endReason, reason, name);
+      assert.ok(!(await world.roles()).includes(object));
+    }
+  });
+
+  test('waiting in place: the connection asks, waits for the approval, and goes through', async () => {
+    const env = { ...(await world.clientEnv('wim')), PGOPTIONS: '-c brevet.wait=30s -c brevet.request=orders-write -c brevet.reason=in\\ a\\ hurry' };
+    const { child, said } = work(env, ['-Atc', 'select count(*) from shop.orders'], null);
+    const noor = await world.as('noor');
+    const request = await eventually(`the request (${said()})`, 10_000, async () => (await must(noor.get<Answer<'requests'>>('/api/v1/requests?view=inbox'))).items.find((r) => r.reason === 'in a hurry'));
+    await sleep(1200);
+    assert.equal(child.exitCode, null, 'it waits');
+    await approve(noor, request);
+    await once(child, 'close');
+    assert.equal(child.exitCode, 0, said());
+    assert.match(said(), /waiting up to 30 seconds for the approval of "orders-write"/);
+    assert.match(said(), /^5000$/m);
+    const asked = await must((await world.as('wim')).get<Answer<'request'>>(`/api/v1/requests/${request.id}`));
+    await must((await world.as('wim')).post(`/api/v1/grants/${asked.grant}/finish`));
+  });
+
+  test('a start in the future: nothing before, active on time', async () => {
+    const kim = await world.as('kim');
+    const startAt = new Date(Date.now() + 4000).toISOString();
+    const request = await approve(await world.as('noor'), await ask(kim, 'desk', { startAt, duration: 30 }));
+    const early = await must(kim.get<Answer<'grant'>>(`/api/v1/grants/${request.grant}`));
+    assert.equal(early.state, 'scheduled');
+    assert.ok(!(await world.roles()).includes(early.parts[0]?.object ?? ''));
+    await assert.rejects(psql(await envFor(world, 'kim', early.id), 'select 1'), /no active grant/);
+    const active = await world.until('kim', early.id, 'active');
+    const late = Date.parse(active.activatedAt ?? '') - Date.parse(startAt);
+    assert.ok(late >= 0 && late < 2000, `active ${late} ms after its start`);
+    assert.ok(Math.abs(Date.parse(active.deadline ?? '') - Date.parse(active.activatedAt ?? '') - 30_000) < 1000, 'the clock starts with it');
+    await must(kim.post(`/api/v1/grants/${early.id}/finish`));
+    await world.until('kim', early.id, 'ended');
+  });
+
+  test('what the reviewer narrowed and shortened is what the target enforces', async () => {
+    const kim = await world.as('kim');
+    const narrow = { database: 'orders', verbs: ['select'], tables: ['shop.order_lines'] };
+    const request = await approve(await world.as('noor'), await ask(kim, 'orders-write', { duration: 600 }), { duration: 20, scopes: { 0: narrow } });
+    const grant = await world.until('kim', request.grant ?? '', 'active');
+    const left = Date.parse(grant.deadline ?? '') - Date.parse(grant.activatedAt ?? '');
+    assert.ok(Math.abs(left - 20_000) < 2000, `${left} ms`);
+    const { rows } = await world.target.query('select rolvaliduntil from pg_roles where rolname = $1', [grant.parts[0]?.object]);
+    assert.equal((rows[0] as { rolvaliduntil: Date }).rolvaliduntil.toISOString(), grant.deadline);
+    const env = await envFor(world, 'kim', grant.id);
+    assert.equal(await psql(env, 'select count(*) from shop.order_lines'), '15000');
+    await assert.rejects(psql(env, 'select count(*) from shop.orders'), /permission denied for table orders/);
+    await assert.rejects(psql(env, 'begin read write; update shop.order_lines set quantity = 1 where order_id = 1'), /permission denied for table order_lines/);
+    const wider = await ask(kim, 'orders-write');
+    const reply = await (await world.as('noor')).post(`/api/v1/requests/${wider.id}/reviews`, { decision: 'approve', hash: wider.hash, scopes: { 0: { database: 'orders', verbs: ['delete'], tables: ['shop.orders'] } } });
+    assert.ok(reply.problem, 'a reviewer can narrow, not widen');
+    await must(kim.post(`/api/v1/grants/${grant.id}/finish`));
+  });
+});
+
+test('everything on a target is revoked at once: sessions of all people die, nothing of Brevet\'s is left', async () => {
+  await using other = await brevetWorld();
+  const grants = [await other.grant('ada', 'orders-write', { approvers: ['kim'] }), await other.grant('kim', 'orders-write', { approvers: ['noor'] })];
+  const held = await Promise.all(grants.map(async (grant) => hold(await envFor(other, grant.principal.name, grant.id))));
+  const asked = performance.now();
+  const sam = await other.as('sam');
+  assert.deepEqual((await must(sam.post<Answer<'endSessions'>>('/api/v1/sessions/end', { target: 'orders' }))).sessions, 2);
+  for (const { lost } of held) assert.ok((await lost).at - asked < 1500);
+  const again = await hold(await envFor(other, 'ada', grants[0]?.id));
+  const revoked = performance.now();
+  const taken = await must(sam.post<Answer<'revokeOnTarget'>>('/api/v1/targets/orders/revoke', { reason: 'an incident' }));
+  assert.deepEqual([...taken.grants].sort(), grants.map(({ id }) => id).sort());
+  assert.ok((await again.lost).at - revoked < 1500);
+  for (const grant of grants) await other.until('sam', grant.id, 'ended');
+  assert.deepEqual(await other.roles(), []);
 });

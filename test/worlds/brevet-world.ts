@@ -20,7 +20,7 @@ import { demoFiles } from '#main/demo/world.ts';
 import { startServer, type RunningServer } from '#main/start-server.ts';
 import { readSettings } from '#main/settings.ts';
 import { testDatabase, type TestDatabase } from './database.ts';
-import { startTestServer, type TestServer } from './postgres-server.ts';
+import { startTestServer, type TestServer, type TestServerOptions } from './postgres-server.ts';
 
 export interface Reply<T = unknown> {
   readonly status: number;
@@ -36,6 +36,8 @@ export interface Caller {
   readonly privateKey: KeyObject;
   /** Sends a signed request; `path` from the root. */
   call<T = unknown>(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply<T>>;
+  /** The same with a body as it stands, however wrong. */
+  raw<T = unknown>(method: string, path: string, text: string | null, headers?: Readonly<Record<string, string>>): Promise<Reply<T>>;
   get<T = unknown>(path: string): Promise<Reply<T>>;
   post<T = unknown>(path: string, body?: unknown): Promise<Reply<T>>;
 }
@@ -65,19 +67,23 @@ export interface BrevetWorld extends AsyncDisposable {
 export interface WorldOptions {
   readonly files?: (port: number) => readonly SourceFile[];
   readonly brokers?: number;
+  /** How the target's server is started. */
+  readonly target?: TestServerOptions;
+  /** Connections to the store. */
+  readonly connections?: number;
 }
 
 export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWorld> {
   await using opening = new AsyncDisposableStack();
   const database = opening.use(await testDatabase());
-  const target = opening.use(await startTestServer());
+  const target = opening.use(await startTestServer(options.target));
   const folder = await mkdtemp(join(tmpdir(), 'brevet-world-'));
   opening.defer(() => rm(folder, { recursive: true, force: true }));
   const secret = randomBytes(18).toString('base64url');
   await fillSampleDatabase({ host: target.host, port: target.port, user: target.user, password: target.password }, secret);
 
   const settings = readSettings(
-    { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_BROKER_PROCESSES: String(options.brokers ?? 1), BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent', BREVET_CONNECTIONS: '12' },
+    { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_BROKER_PROCESSES: String(options.brokers ?? 1), BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent', BREVET_CONNECTIONS: String(options.connections ?? 12) },
     null,
   );
   const server = await startServer(settings);
@@ -147,7 +153,8 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
   };
 }
 
-async function signIn(server: RunningServer, name: string): Promise<Caller> {
+/** Enrols a key for somebody by a one-time link, as the command line does. */
+export async function signIn(server: RunningServer, name: string): Promise<Caller> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
   const { secret } = await server.app.store.transaction((tx) => issueLinkIn(tx, server.identity, name, 'system'));
@@ -158,8 +165,7 @@ async function signIn(server: RunningServer, name: string): Promise<Caller> {
 
 /** A caller with a key that is enrolled already: a workload, say. */
 export function callerWith(address: string, name: string, keyId: string, privateKey: KeyObject): Caller {
-  const call: Caller['call'] = async (method, path, body, headers = {}) => {
-    const text = body === undefined ? null : JSON.stringify(body);
+  const raw: Caller['raw'] = async (method, path, text, headers = {}) => {
     const plain = { ...headers, ...(text === null ? {} : { 'content-type': 'application/json' }) };
     const signed = signRequest(
       { method, authority: new URL(address).host, target: path, headers: plain },
@@ -169,7 +175,8 @@ export function callerWith(address: string, name: string, keyId: string, private
     );
     return (await send(address, method, path, text, { ...plain, ...signed })) as Reply<never>;
   };
-  return { name, keyId, privateKey, call, get: (path) => call('GET', path), post: (path, body) => call('POST', path, body) };
+  const call: Caller['call'] = (method, path, body, headers) => raw(method, path, body === undefined ? null : JSON.stringify(body), headers);
+  return { name, keyId, privateKey, call, raw, get: (path) => call('GET', path), post: (path, body) => call('POST', path, body) };
 }
 
 /** `body` is sent as it is when it is text, else as JSON. */

@@ -36,6 +36,9 @@ export interface TestDatabaseOptions {
 let administrator: Promise<Client> | null = null;
 /** Only when this file runs alone: `test/run.ts` brings one server for all. */
 let ownStore: Promise<TestStore> | null = null;
+/** Databases that are not dropped yet: a file's own `after` may run after the one below. */
+let live = 0;
+let over = false;
 const templates = new Map<string, Promise<string>>();
 
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
@@ -47,6 +50,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   await admin.query(`create database ${name} template ${template}`);
   const url = await urlOf(name);
   const pool = new Pool({ connectionString: url, max: 10 });
+  live += 1;
   // Tests that kill the server on purpose see the error of their own query.
   pool.on('error', () => undefined);
   return {
@@ -56,15 +60,23 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
       const leaked = await connectionsAfterSettling(admin, name);
       await admin.query(`drop database if exists ${name} with (force)`);
       await release(admin, name);
+      live -= 1;
+      await closeWhenOver();
       if (leaked.length > 0) throw new Error(`${leaked.length} connections to the test's database were left open: ${leaked.join(', ')}`);
     },
   };
 }
 
 after(async () => {
+  over = true;
+  await closeWhenOver();
+});
+
+async function closeWhenOver(): Promise<void> {
+  if (!over || live > 0) return;
   await (await administrator)?.end();
   await (await ownStore)?.[Symbol.asyncDispose]();
-});
+}
 
 /** Of the server, with its maintenance database. */
 export async function storeUrl(): Promise<string> {

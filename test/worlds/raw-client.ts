@@ -29,7 +29,7 @@ export async function openTls(port: number, direct?: string | null): Promise<TLS
   const raw = await openRaw(port);
   if (direct === undefined) {
     raw.write(sslRequest());
-    await once(raw, 'readable');
+    await Promise.race([once(raw, 'readable'), once(raw, 'close')]);
     if (String(raw.read(1)) !== 'S') throw new Error('no TLS');
   }
   const socket = connectTls({ socket: raw, rejectUnauthorized: false, ...(direct ? { ALPNProtocols: [direct] } : {}) });

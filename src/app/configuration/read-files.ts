@@ -17,6 +17,8 @@ export function readFiles(files: readonly SourceFile[]): { readonly desired: Des
   const findings: ConfigurationFinding[] = [];
   const places = new Map<string, Place>();
   const merged = ConfigurationFile.parse({});
+  // By these names is looked up: "constructor" has to be there because a file says so, not because objects have one.
+  for (const objects of Object.values(merged)) Object.setPrototypeOf(objects, null);
   for (const file of files) {
     if (!/\.ya?ml$/.test(file.path) || /\.test\.ya?ml$/.test(file.path)) continue;
     const lines = new LineCounter();

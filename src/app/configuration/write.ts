@@ -4,6 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
 import { createPrincipalIn } from '../signin/create-principal.ts';
+import { withdrawPending } from '../revoke-everything.ts';
 import { takeAway } from '../take-away.ts';
 import type { Change } from './compare.ts';
 import type { Resolved } from './resolve.ts';
@@ -85,6 +86,7 @@ async function writeEntitlement({ app, tx, resolved, by }: Writing, { name, chan
   if (change === 'retire') {
     if (!before) return;
     await tx.catalogue.saveEntitlement({ ...before, revision: before.revision + 1, retiredAt: tx.now });
+    await withdrawPending(tx, { entitlement: before.id }, by, 'the entitlement was retired');
     await takeAway(tx, await tx.grants.lockLive({ entitlement: before.id }), 'entitlement_retired', by, null);
     return;
   }

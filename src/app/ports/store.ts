@@ -214,8 +214,8 @@ export interface PartTable {
   wakeTarget(id: TargetId, at: Date): Promise<number>;
   /** Targets that are marked unreachable or were never checked, and owe or hold something. */
   targetsToProbe(before: Date): Promise<readonly TargetId[]>;
-  /** Names of objects that a live (not absent) part claims on this target. */
-  liveObjects(target: TargetId): Promise<ReadonlySet<string>>;
+  /** Those of these objects' names that a live (not absent) part claims, on whatever target: two may be on one server. */
+  liveObjects(names: readonly string[]): Promise<ReadonlySet<string>>;
   nextDue(): Promise<Date | null>;
 }
 

@@ -89,6 +89,9 @@ async function mayActivate(app: App, tx: Tx, grant: Grant): Promise<boolean> {
   const holder = await knowPrincipal(tx, grant.principal);
   const entitlement = await tx.catalogue.entitlement(grant.entitlementId);
   if (!holder || isDisabled(holder) || !entitlement || entitlement.retiredAt !== null) return false;
+  // The entitlement may have moved on to another target since it was asked for; a retired one is touched no more.
+  const targets = await Promise.all(grant.entitlement.parts.map((part) => tx.catalogue.target(part.target)));
+  if (targets.some((target) => target === null || target.retiredAt !== null)) return false;
   const verdict = app.policy.decide(await currentPolicies(tx), {
     action: 'activate',
     principal: policyPrincipal(holder),

@@ -9,7 +9,7 @@ const BEAT_MS = 3_000;
 /** The longest a lane waits for a wake-up that was lost. */
 const POLL_MS = 1000;
 /** An attempt that takes longer gives its place to another: slow targets must not fill a lane and delay the others (B11). */
-const SLOW_MS = 2000;
+const SLOW_MS = 1000;
 /** But so many times the places, slow ones included, is the most one process carries. */
 const MOST_TIMES = 16;
 

@@ -13,7 +13,7 @@ export async function sweepTarget(app: App, id: TargetId): Promise<number> {
   const { type, access } = await app.store.transaction((tx) => openTarget(app, tx, id));
   const connector = connectorFor(app, type);
   const found = await connector.listOwned(access);
-  const live = await app.store.transaction((tx) => tx.parts.liveObjects(id));
+  const live = await app.store.transaction((tx) => tx.parts.liveObjects(found.map(({ name }) => name)));
   const suspects = new Set(found.filter((object) => !live.has(object.name)).map(({ name }) => name));
   // What an ordinary removal took away between the two looks is no orphan: only what still stands is one.
   const orphans = suspects.size === 0 ? [] : (await connector.listOwned(access)).filter(({ name }) => suspects.has(name));

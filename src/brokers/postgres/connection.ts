@@ -5,11 +5,11 @@ import { Refusal } from '#domain/refusal.ts';
 import { challengeClient, WrongProof } from './client-auth.ts';
 import type { BrokerContext } from './context.ts';
 import type { Doorway } from './doorway.ts';
-import { Leg, LegClosed } from './leg.ts';
+import { hangUp, Leg, LegClosed } from './leg.ts';
 import { AUTH_OK, authentication, negotiateProtocolVersion, ProtocolError, speech, type Speech } from './messages.ts';
 import { openSession } from './open-session.ts';
 import { within } from './patience.ts';
-import { hangUp, Session } from './session.ts';
+import { Session } from './session.ts';
 import { refusalSpeech } from './speech.ts';
 import { readOpening, readStartup, type CancelKey } from './startup.ts';
 import { readWishes, type Wishes } from './wishes.ts';
@@ -45,10 +45,13 @@ export async function serveConnection(context: BrokerContext, connection: Connec
   let leg: Leg | undefined;
   try {
     const opening = await readOpening(raw, patience.stepMs);
-    if (opening.wants === 'plaintext') return void raw.end(speech(PLAINTEXT));
+    if (opening.wants === 'plaintext') {
+      raw.write(speech(PLAINTEXT));
+      return hangUp(raw);
+    }
     if (opening.wants === 'cancel') {
       await connection.cancel(opening.key);
-      return void raw.end();
+      return hangUp(raw);
     }
     const socket = await connection.doorway.encrypt(raw, opening.direct);
     leg = new Leg(socket);
@@ -60,7 +63,7 @@ export async function serveConnection(context: BrokerContext, connection: Connec
     const words = wordsFor(error);
     if (leg && words && !leg.gone) {
       leg.socket.write(speech(words));
-      hangUp(leg);
+      hangUp(leg.socket);
     } else raw.destroy();
   } finally {
     clearTimeout(proof);
@@ -74,7 +77,7 @@ async function signIn(context: BrokerContext, connection: Connection, leg: Leg, 
   const startup = await readStartup(leg);
   if ('pid' in startup) {
     await connection.cancel(startup);
-    return void socket.end();
+    return hangUp(socket);
   }
   const wishes = readWishes(startup.parameters);
   if (startup.minor > 0 || wishes.unknownOptions.length > 0) socket.write(negotiateProtocolVersion(wishes.unknownOptions));
@@ -89,7 +92,7 @@ async function signIn(context: BrokerContext, connection: Connection, leg: Leg, 
   if (answer === null) return void socket.destroy();
   if ('refused' in answer) {
     socket.write(speech(refusalSpeech(answer)));
-    return hangUp(leg);
+    return hangUp(socket);
   }
   await new Session(context, leg, wishes, answer).start();
 }

@@ -112,7 +112,7 @@ class Reader {
     this.#now += this.#number();
     switch (mark) {
       case format.HEADER:
-        this.#header = JSON.parse(this.#text().toString('utf8')) as RecordingHeader;
+        this.#header = readHeader(this.#text().toString('utf8'));
         return;
       case format.TEXT: {
         const id = this.#number();
@@ -200,6 +200,14 @@ class Reader {
 
   #decode(bytes: Uint8Array): string {
     return new TextDecoder(this.#encoding).decode(bytes);
+  }
+}
+
+function readHeader(text: string): RecordingHeader {
+  try {
+    return JSON.parse(text) as RecordingHeader;
+  } catch {
+    throw new BadRecording('its header is not JSON');
   }
 }
 

@@ -3,7 +3,7 @@ import type { SessionEndReason } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { Audit } from './audit.ts';
 import type { BrokerContext } from './context.ts';
-import type { Leg } from './leg.ts';
+import { hangUp, type Leg } from './leg.ts';
 import { backendKeyData, frame, speech, type Speech } from './messages.ts';
 import { within } from './patience.ts';
 import { Recorder } from './recorder.ts';
@@ -192,7 +192,7 @@ export class Session {
     } else {
       this.#upstream?.leg.socket.destroy();
       if (bytes) this.#client.socket.write(bytes);
-      hangUp(this.#client);
+      hangUp(this.#client.socket);
     }
     void this.#report(reason);
   }
@@ -217,13 +217,6 @@ export class Session {
     this.#context.sessions.delete(session);
     this.#finished();
   }
-}
-
-/** Ends a connection so that its last words arrive: what the client still sends is dropped for a moment. */
-export function hangUp(leg: Leg): void {
-  leg.socket.end();
-  leg.socket.resume();
-  setTimeout(() => leg.socket.destroy(), 400);
 }
 
 const VIOLATION: Readonly<Record<'client' | 'target', Speech>> = {

@@ -32,18 +32,19 @@ const TLS_HANDSHAKE = 0x16;
  */
 export async function readOpening(raw: Socket, timeoutMs: number): Promise<Opening> {
   const timer = setTimeout(() => raw.destroy(), timeoutMs);
+  const intake = new Intake(raw);
   try {
     for (let declined = 0; declined < 2; declined++) {
-      const first = await readSome(raw, 1);
+      const first = await intake.take(1);
       if (first[0] === TLS_HANDSHAKE) {
         if (declined > 0) throw new ProtocolError('a TLS handshake in the middle of a negotiation');
         raw.unshift(first);
         return { wants: 'tls', direct: true };
       }
-      const header = Buffer.concat([first, await readSome(raw, 7)]);
+      const header = Buffer.concat([first, await intake.take(7)]);
       const size = header.readInt32BE(0);
       const request = header.readInt32BE(4);
-      if (request === CANCEL_REQUEST) return { wants: 'cancel', key: readCancel(size, await readSome(raw, 8)) };
+      if (request === CANCEL_REQUEST) return { wants: 'cancel', key: readCancel(size, await intake.take(8)) };
       if (request !== SSL_REQUEST && request !== GSSENC_REQUEST) {
         if (request >> 16 === 3) return { wants: 'plaintext' };
         throw new ProtocolError('this is not the PostgreSQL protocol');
@@ -57,6 +58,7 @@ export async function readOpening(raw: Socket, timeoutMs: number): Promise<Openi
     }
     throw new ProtocolError('too many negotiation requests');
   } finally {
+    intake.stop();
     clearTimeout(timer);
   }
 }
@@ -81,18 +83,34 @@ function readCancel(size: number, body: Buffer): CancelKey {
   return { pid: body.readInt32BE(0), secret: body.readInt32BE(4) };
 }
 
-/** Takes exactly `size` bytes without making the socket flow. */
-async function readSome(raw: Socket, size: number): Promise<Buffer> {
-  for (;;) {
-    const bytes = raw.read(size) as Buffer | null;
-    if (bytes?.length === size) return bytes;
-    if (bytes !== null || raw.destroyed || raw.readableEnded) throw new ProtocolError('the client went away');
-    await new Promise<void>((resolve) => {
-      const on = () => {
-        for (const event of ['readable', 'end', 'close', 'error']) raw.off(event, on);
-        resolve();
-      };
-      for (const event of ['readable', 'end', 'close', 'error']) raw.on(event, on);
-    });
+/**
+ * Takes exact numbers of bytes without making the socket flow. One listener for the whole opening: a new one would be
+ * told at once of the bytes that are there, and asking again and again for more than that would never let go.
+ */
+class Intake {
+  readonly #raw: Socket;
+  #wake: () => void = () => undefined;
+  readonly #on = () => this.#wake();
+
+  constructor(raw: Socket) {
+    this.#raw = raw;
+    for (const event of EVENTS) raw.on(event, this.#on);
+  }
+
+  async take(size: number): Promise<Buffer> {
+    for (;;) {
+      const bytes = this.#raw.read(size) as Buffer | null;
+      if (bytes?.length === size) return bytes;
+      if (bytes !== null || this.#raw.destroyed || this.#raw.readableEnded) throw new ProtocolError('the client went away');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  stop(): void {
+    for (const event of EVENTS) this.#raw.off(event, this.#on);
   }
 }
+
+const EVENTS = ['readable', 'end', 'close', 'error'] as const;

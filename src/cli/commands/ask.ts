@@ -99,7 +99,7 @@ export async function waitThrough(run: Run, request: AccessRequest, patience: Pa
   if (decided.state !== 'approved' || decided.grant === null) return { decided, grant: null };
   run.note(run.paint('good', `✓ approved as ${escape(decided.grant)}`));
   const grant = await waitForGrant(run, decided.grant, { ...patience, hint: `Look again with: brevet show ${decided.grant}` });
-  if (grant.state === 'active') run.note(run.paint('live', `● active, ${escape(ending(run, grant))}\n`));
+  if (grant.state === 'active') run.note(`${run.paint('live', `● active, ${escape(ending(run, grant))}`)}\n`);
   return { decided, grant };
 }
 

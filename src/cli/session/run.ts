@@ -38,7 +38,8 @@ export class Run {
   /** The width to fit tables into; undefined in a pipe, where nothing is cut. */
   get columns(): number | undefined {
     const { stdout } = this.deps.terminal;
-    return stdout.isTTY === true ? (stdout.columns ?? 80) : undefined;
+    // A terminal that does not know its size says 0.
+    return stdout.isTTY === true ? stdout.columns || 80 : undefined;
   }
 
   get times(): Times {
@@ -108,7 +109,7 @@ export class Run {
     const done = new AbortController();
     const ticking = (async () => {
       while (!done.signal.aborted) {
-        stderr.write(`\r\u001b[2K${this.paint('dim', cut(escape(line()), (stderr.columns ?? 80) - 1))}`);
+        stderr.write(`\r\u001b[2K${this.paint('dim', cut(escape(line()), (stderr.columns || 80) - 1))}`);
         await this.deps.sleep(1000, done.signal).catch(() => undefined);
       }
       stderr.write('\r\u001b[2K');
