@@ -96,7 +96,7 @@ async function broker(server: TestServer, tls: Certificate, count: number): Prom
   const token = gate.issueToken();
   const brokerIds = Array.from({ length: count }, () => makeId('broker', Date.now(), randomBytes(10)));
   const entry = join(import.meta.dirname, '../src/main/broker.ts');
-  const brokers = await startBrokers({ entry, count, host: '127.0.0.1', port: 0, tls: { ...tls, ca: [] }, gate, brokerIds, log: console.error });
+  const brokers = await startBrokers({ entry, count, host: '127.0.0.1', port: 0, tls: { ...tls, ca: [] }, gate, brokerIds, log: console.error, monotonic: () => performance.now() });
   const env = { ...direct(server).env, PGPORT: String(brokers.port), PGUSER: `mia/${token.handle}`, PGPASSWORD: token.secret, PGSSLMODE: 'require' };
   return { name: count === 1 ? 'broker' : `broker, ${count} processes`, env, pids: brokers.pids, stop: () => brokers.stop() };
 }

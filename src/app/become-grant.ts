@@ -67,7 +67,7 @@ export async function becomeGrant(app: App, tx: Tx, request: AccessRequest, revi
   await tx.grants.insert(grant);
   for (const part of parts) await tx.parts.insert(part);
   await tx.log(grantScheduled(grant, parts, actor));
-  await tx.notify('work');
+  await tx.notify('work', 'advance');
 }
 
 function accountOf(pattern: string | null, name: string | undefined): string {

@@ -25,6 +25,8 @@ export function disablePrincipal(app: App, actor: Actor, id: PrincipalId): Promi
     }
     const own = await takeFromPrincipal(tx, id, 'identity_disabled', actor.id, null);
     const owned = principal.kind === 'person' ? await tx.principals.ownedBy(id as PersonId) : [];
+    // Enabled again, they do not find what they had got before still good.
+    for (const one of [principal, ...owned]) await tx.credentials.revokeIssued(one.id, tx.now);
     const theirs: Taken[] = [];
     for (const workload of owned) theirs.push(await takeFromPrincipal(tx, workload.id, 'identity_disabled', actor.id, null));
     return [own, ...theirs].reduce((sum, taken) => ({

@@ -1,4 +1,4 @@
-import type { GrantId } from '#domain/id.ts';
+import type { GrantId, KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from './actor.ts';
 import type { App } from './app.ts';
@@ -23,7 +23,10 @@ export async function issueCertificate(app: App, authority: Authority, actor: Ac
   if (seconds < 1) throw new Refusal('no_active_grant', 'the grant has come to its deadline');
   const issued = authority.issueClient({ principal: actor.id, grant: grantId, publicKey, now, seconds });
   await app.store.transaction(async (tx) => {
+    await tx.principals.lock(actor.id);
     await knowActor(tx, actor.id);
+    const key = await tx.credentials.key(actor.authentication.by as KeyId);
+    if (key?.revokedAt !== null) throw new Refusal('unauthenticated', 'the key was revoked meanwhile', { hint: 'Sign in: brevet login' });
     await tx.credentials.insertCertificate({ fingerprint: issued.fingerprint, principal: actor.id, grant: grantId, createdAt: now, notAfter: issued.notAfter });
   });
   return issued;

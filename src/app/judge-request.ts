@@ -1,7 +1,9 @@
+import { canonicalJson } from '#domain/canonical-json.ts';
 import { parseDuration, formatDuration, type Seconds } from '#domain/duration.ts';
 import type { Entitlement } from '#domain/entitlement.ts';
 import type { Grant } from '#domain/grant.ts';
 import type { PrincipalId } from '#domain/id.ts';
+import type { Json } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { actorContext, isDisabled, knowActor, knowPrincipal, policyPrincipal, type Actor, type Known } from './actor.ts';
 import type { App } from './app.ts';
@@ -44,6 +46,7 @@ export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: Reques
   if (!entitlement || entitlement.retiredAt !== null) {
     throw new Refusal('not_found', `there is no entitlement "${input.entitlement}"`, { hint: 'brevet entitlements lists what may be requested.' });
   }
+  if (input.extends !== null) checkContinues(input.extends, entitlement);
   const durationSeconds = input.duration === null ? entitlement.defaultDuration : parseDuration(input.duration);
   if (durationSeconds > entitlement.maxDuration) {
     throw new Refusal('duration_too_long', `${entitlement.name} can be had for at most ${formatDuration(entitlement.maxDuration)}`, {
@@ -82,6 +85,12 @@ const AUTHOR = { id: 'separation-of-duties', message: 'you published these polic
 
 function smaller(own: Verdict, others: Verdict | null): Verdict {
   return others === null || !own.allowed ? own : others;
+}
+
+/** What goes on under an extension is what the grant was born with: reviewers must not be shown another, narrower reach (A04). */
+function checkContinues({ entitlement: held }: Grant, now: Entitlement): void {
+  if (canonicalJson(held.parts as unknown as Json) === canonicalJson(now.parts as unknown as Json)) return;
+  throw new Refusal('wrong_state', `${now.name} allows something else now than when this grant was given: it can't be extended`, { hint: 'Ask for it anew: brevet request' });
 }
 
 function checkStart(app: App, now: Date, startAt: Date | null): void {

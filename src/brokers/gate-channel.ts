@@ -23,34 +23,6 @@ export function serveGate(channel: Channel, gate: Gate, broker: BrokerId): void 
   const waits = new Map<number, AbortController>();
   const sessions = new Set<SessionId>();
   let closed = false;
-  const own = (session: SessionId) => {
-    if (!sessions.has(session)) throw new Error('not a session of this broker');
-    return session;
-  };
-  const perform = async (id: number, method: Method, args: readonly unknown[]): Promise<unknown> => {
-    switch (method) {
-      case 'tokenVerifier':
-        return gate.tokenVerifier(String(args[0]));
-      case 'open':
-        return open(id, args[0] as OpenSession);
-      case 'started':
-        return gate.started(own(args[0] as SessionId), args[1] as JsonObject);
-      case 'renew':
-        return gate.renew(broker, (args[0] as SessionId[]).filter((session) => sessions.has(session)));
-      case 'record': {
-        const chunk = args[0] as RecordingChunk;
-        own(chunk.session);
-        return gate.record(chunk);
-      }
-      case 'ended': {
-        const end = args[0] as SessionEnd;
-        await gate.ended({ ...end, session: own(end.session) });
-        return void sessions.delete(end.session);
-      }
-      default:
-        throw new Error('no such question');
-    }
-  };
   const open = async (id: number, ask: OpenSession): Promise<SessionTicket | GateRefusal> => {
     const wait = new AbortController();
     waits.set(id, wait);
@@ -76,7 +48,9 @@ export function serveGate(channel: Channel, gate: Gate, broker: BrokerId): void 
     if (message.gate === 'abort') waits.get(message.id)?.abort();
     if (message.gate !== 'call') return;
     const { id } = message;
-    perform(id, message.method, message.args).then(
+    const [first] = message.args;
+    const answer = message.method === 'open' ? open(id, first as OpenSession) : perform({ gate, broker, sessions }, message.method, message.args);
+    answer.then(
       (value) => channel.send({ gate: 'answer', id, value } satisfies FromGate),
       () => channel.send({ gate: 'failure', id } satisfies FromGate),
     );
@@ -90,6 +64,35 @@ export function serveGate(channel: Channel, gate: Gate, broker: BrokerId): void 
     for (const wait of waits.values()) wait.abort();
     for (const session of sessions) lose(session);
   });
+}
+
+/** Puts a broker process's question to the gate: in that broker's name, and only of its own sessions. */
+async function perform(of: { gate: Gate; broker: BrokerId; sessions: Set<SessionId> }, method: Exclude<Method, 'open'>, [first, second]: readonly unknown[]): Promise<unknown> {
+  const { gate, broker, sessions } = of;
+  const own = (session: SessionId) => {
+    if (!sessions.has(session)) throw new Error('not a session of this broker');
+    return session;
+  };
+  switch (method) {
+    case 'tokenVerifier':
+      return gate.tokenVerifier(String(first));
+    case 'started':
+      return gate.started(own(first as SessionId), second as JsonObject);
+    case 'renew':
+      return gate.renew(broker, (first as SessionId[]).filter((session) => sessions.has(session)));
+    case 'record': {
+      const chunk = first as RecordingChunk;
+      own(chunk.session);
+      return gate.record(chunk);
+    }
+    case 'ended': {
+      const end = first as SessionEnd;
+      await gate.ended({ ...end, session: own(end.session) });
+      return void sessions.delete(end.session);
+    }
+    default:
+      throw new Error('no such question');
+  }
 }
 
 /** The gate on the other side of `channel`. Every question fails when the channel closes: brokers then fail closed. */

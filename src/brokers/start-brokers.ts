@@ -24,6 +24,8 @@ export interface BrokersSettings {
   /** One id for each process. */
   readonly brokerIds: readonly BrokerId[];
   readonly log: BrokerLog;
+  /** Monotonic milliseconds. */
+  readonly monotonic: () => number;
 }
 
 export interface Brokers {
@@ -59,12 +61,12 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
     const id = brokerIds[slot] as BrokerId;
     const child = new Child(settings, { broker: 'start', id, host, port, slot, tls, reusePort: count > 1 }, cancel);
     children[slot] = child;
-    const born = performance.now();
+    const born = settings.monotonic();
     void child.gone.then((how) => {
       if (children[slot] === child) children[slot] = undefined;
       if (stopping || !child.served) return;
       settings.log('error', 'a broker process ended and is started again', { slot, how });
-      const next = performance.now() - born > STEADY_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
+      const next = settings.monotonic() - born > STEADY_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
       setTimeout(() => again(slot, next), next);
     });
     await child.listening;

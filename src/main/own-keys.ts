@@ -1,4 +1,6 @@
 import type { App } from '#app/app.ts';
+import { SealBroken, type SecretIdentity } from '#app/ports/secrets.ts';
+import { Refusal } from '#domain/refusal.ts';
 import { makeAuthority, openAuthority, type CertificateAuthority } from '#signin/certificate-authority.ts';
 import { formatSignerKey, parseSignerKey, type NoteSigner } from '#log/signed-note.ts';
 import { random } from './runtime.ts';
@@ -26,12 +28,24 @@ export async function openOwnKeys(app: App, origin: string): Promise<OwnKeys> {
 }
 
 async function own(app: App, name: string, make: (now: Date) => { secret: string; public: string }): Promise<{ secret: string; public: string }> {
-  const identity = `own_keys/${name}/sealed`;
+  const identity = `own_keys/${name}/sealed` as const;
   const kept = await app.store.transaction(async (tx) => {
     const held = await tx.credentials.ownKey(name);
     if (held) return held;
     const made = make(tx.now);
     return await tx.credentials.keepOwnKey(name, app.secrets.seal(made.secret, identity), made.public, tx.now);
   });
-  return { secret: app.secrets.openText(kept.sealed, identity), public: kept.public };
+  return { secret: openOwn(app, kept.sealed, identity), public: kept.public };
+}
+
+/** The first thing that is ever opened: with the key of another installation the start ends here, in plain words. */
+function openOwn(app: App, sealed: Uint8Array, identity: SecretIdentity): string {
+  try {
+    return app.secrets.openText(sealed, identity);
+  } catch (error) {
+    if (!(error instanceof SealBroken)) throw error;
+    throw new Refusal('invalid_configuration', 'the root key does not open what this database holds: it is the key of another installation, or an old one', {
+      hint: 'Put back the root key that belongs to this database (root.key and, after rotations, root.key.2 ...).',
+    });
+  }
 }

@@ -36,23 +36,23 @@ const Settings = z.strictObject({
 });
 export type Settings = z.infer<typeof Settings>;
 
-/** Each setting's variable. */
-export const VARIABLES: Readonly<Record<string, readonly [section: string | null, key: string]>> = {
-  BREVET_DATA: [null, 'data'],
-  DATABASE_URL: [null, 'database'],
-  BREVET_HTTP_HOST: ['http', 'host'],
-  BREVET_HTTP_PORT: ['http', 'port'],
-  BREVET_ADDRESSES: [null, 'addresses'],
-  BREVET_BROKER_HOST: ['broker', 'host'],
-  BREVET_BROKER_PORT: ['broker', 'port'],
-  BREVET_BROKER_NAME: ['broker', 'name'],
-  BREVET_BROKER_PROCESSES: ['broker', 'processes'],
-  BREVET_LOG_ORIGIN: ['log', 'origin'],
-  BREVET_LOG_PUBLIC: ['log', 'public'],
-  BREVET_PROXIES: [null, 'proxies'],
-  BREVET_ROOT_KEY: [null, 'rootKey'],
-  BREVET_JOURNAL: [null, 'journal'],
-  BREVET_CONNECTIONS: [null, 'connections'],
+/** Each setting's variable, its place in `brevet.yaml`, and what it means: `brevet server --help` and README.md show it. */
+export const VARIABLES: Readonly<Record<string, readonly [section: string | null, key: string, meaning: string]>> = {
+  BREVET_DATA: [null, 'data', 'folder of the embedded database and the root key'],
+  DATABASE_URL: [null, 'database', 'an own PostgreSQL in place of the embedded one: postgresql://...'],
+  BREVET_HTTP_HOST: ['http', 'host', 'address that the API listens on'],
+  BREVET_HTTP_PORT: ['http', 'port', 'its port; 0 for any free one'],
+  BREVET_ADDRESSES: [null, 'addresses', 'how people reach the API (https://brevet.example), parted by commas'],
+  BREVET_BROKER_HOST: ['broker', 'host', 'address that the PostgreSQL broker listens on'],
+  BREVET_BROKER_PORT: ['broker', 'port', 'its port; 0 for any free one'],
+  BREVET_BROKER_NAME: ['broker', 'name', 'how clients reach the broker; what its certificate names'],
+  BREVET_BROKER_PROCESSES: ['broker', 'processes', 'broker processes on that port; 0 for none here'],
+  BREVET_LOG_ORIGIN: ['log', 'origin', 'name of the log, for ever: set it before the first start'],
+  BREVET_LOG_PUBLIC: ['log', 'public', 'whether anybody may read the log; else whoever is signed in'],
+  BREVET_PROXIES: [null, 'proxies', 'proxies whose X-Forwarded-For counts: addresses or ranges, parted by commas'],
+  BREVET_ROOT_KEY: [null, 'rootKey', 'root keys in base64, newest first, in place of the file in the data folder'],
+  BREVET_JOURNAL: [null, 'journal', 'what the server tells on standard error: info, warn or silent'],
+  BREVET_CONNECTIONS: [null, 'connections', 'most connections to the database'],
 };
 
 /** @throws Refusal `invalid_configuration` that names the file or variable */

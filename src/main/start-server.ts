@@ -127,5 +127,6 @@ async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: Re
     gate,
     brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', now)),
     log: (level, message, facts) => app.journal[level](message, facts),
+    monotonic: monotonic.now,
   });
 }

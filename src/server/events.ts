@@ -6,6 +6,7 @@ import { isId, type KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import type { ServerDeps } from './deps.ts';
+import { InFlight } from './in-flight.ts';
 import { presentEntry } from './handlers/log.ts';
 import { sendProblem } from './send-problem.ts';
 import type { Directory } from './present/directory.ts';
@@ -13,6 +14,8 @@ import { viewing } from './viewing.ts';
 
 const BATCH = 200;
 const KEEP_ALIVE_MS = 15_000;
+/** Of one caller, at once, on this server. */
+const MOST_STREAMS = 10;
 
 /**
  * Server-sent events, fed from the log by a cursor: at least once, in order, each with its index as id. A client that
@@ -20,14 +23,19 @@ const KEEP_ALIVE_MS = 15_000;
  * is asked again for each entry, so that a stream outlives no right.
  */
 export function serveEvents(server: FastifyInstance, deps: ServerDeps): void {
+  const open = new InFlight(MOST_STREAMS);
   server.get('/api/v1/events', async (request, reply) => {
     const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
     const last = request.headers['last-event-id'];
     let from: number;
     let actor: Actor;
+    let leave: (() => void) | null = null;
     try {
-      actor = await authenticate(deps, request, null, address);
+      actor = await authenticate(deps, request, null, address, true);
+      if (!deps.rateLimit.allow(actor.id, 'signed_in')) throw new Refusal('rate_limited', 'too many calls', { hint: 'Wait a few seconds.' });
       from = await firstIndex(deps, actor, typeof last === 'string' ? last : null);
+      leave = open.enter(actor.id);
+      if (!leave) throw new Refusal('rate_limited', `you have ${MOST_STREAMS} streams open already`, { hint: 'Close one first.' });
     } catch (error) {
       return sendProblem(deps, reply, error);
     }
@@ -35,7 +43,7 @@ export function serveEvents(server: FastifyInstance, deps: ServerDeps): void {
     const { raw } = reply;
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     raw.write(': here\n\n');
-    await stream(deps, actor, from, raw).catch(() => undefined);
+    await stream(deps, actor, from, raw).catch(() => undefined).finally(leave);
     raw.end();
     return reply;
   });

@@ -13,6 +13,7 @@ import { identityHandlers } from './handlers/identity.ts';
 import { logHandlers } from './handlers/log.ts';
 import { sessionHandlers } from './handlers/sessions.ts';
 import { once, type Answered } from './idempotency.ts';
+import { InFlight } from './in-flight.ts';
 import { openApi } from './open-api.ts';
 import { asProblem, sendProblem } from './send-problem.ts';
 import { servePlain } from './serve-plain.ts';
@@ -20,6 +21,8 @@ import { parseStrictJson } from './strict-json.ts';
 
 /** Access as code is the largest thing that anybody sends. */
 const LARGEST_BODY = 4 * 1024 * 1024;
+/** Of one caller, at once: long polls look again at every change, and must not fill the store (H02). */
+const MOST_CALLS = 100;
 
 /**
  * The HTTP edge: registers every route of the contract, and nothing else changes anything. Answers are checked against
@@ -50,7 +53,8 @@ export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
   const handlers: Handlers = {
     ...askingHandlers(deps), ...holdingHandlers(deps), ...sessionHandlers(deps), ...identityHandlers(deps), ...logHandlers(deps), ...administrationHandlers(deps),
   };
-  for (const name of Object.keys(ROUTES) as RouteName[]) register(server, deps, ROUTES[name], handlers[name] as Handler);
+  const calls = new InFlight(MOST_CALLS);
+  for (const name of Object.keys(ROUTES) as RouteName[]) register(server, deps, calls, ROUTES[name], handlers[name] as Handler);
   const description = JSON.stringify(openApi(deps.version));
   server.get('/api/v1/openapi.json', (_request, reply) => reply.type('application/json').send(description));
   serveEvents(server, deps);
@@ -60,18 +64,18 @@ export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
 
 type Handler = (call: Call<RouteName>) => Promise<unknown>;
 
-function register(server: FastifyInstance, deps: ServerDeps, route: Route, handler: Handler): void {
+function register(server: FastifyInstance, deps: ServerDeps, calls: InFlight, route: Route, handler: Handler): void {
   server.route({
     method: route.method,
     url: route.path,
     handler: async (request, reply) => {
-      const answered = await answer(deps, route, handler, request).catch((error: unknown) => asProblem(deps, error));
+      const answered = await answer(deps, calls, route, handler, request).catch((error: unknown) => asProblem(deps, error));
       return reply.status(answered.status).type(answered.status >= 400 ? 'application/problem+json' : 'application/json').send(answered.payload);
     },
   });
 }
 
-async function answer(deps: ServerDeps, route: Route, handler: Handler, request: FastifyRequest): Promise<Answered> {
+async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: Handler, request: FastifyRequest): Promise<Answered> {
   const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
   const bytes = request.body instanceof Uint8Array ? request.body : null;
   const isPublic = route.access === 'public';
@@ -99,7 +103,13 @@ async function answer(deps: ServerDeps, route: Route, handler: Handler, request:
     }
   };
   const key = request.headers['idempotency-key'];
-  return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
+  const leave = actor ? calls.enter(actor.id) : () => undefined;
+  if (!leave) throw new Refusal('rate_limited', `you have ${MOST_CALLS} calls under way already`, { hint: 'Wait for their answers.' });
+  try {
+    return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
+  } finally {
+    leave();
+  }
 }
 
 /** @throws Refusal `invalid_input` that points at the first wrong field */

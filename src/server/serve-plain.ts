@@ -12,7 +12,7 @@ export function servePlain(server: FastifyInstance, deps: ServerDeps): void {
     return reply.status(ready ? 200 : 503).type('text/plain').send(ready ? 'ready\n' : 'the store is not reachable\n');
   });
   server.get('/metrics', async (request, reply) => {
-    if (!isLoopback(request)) return sendProblem(deps, reply, new Refusal('forbidden', 'metrics are served to this machine only'));
+    if (!isLocal(request)) return sendProblem(deps, reply, new Refusal('forbidden', 'metrics are served to this machine only'));
     return reply.type('text/plain; version=0.0.4').send(await deps.metrics());
   });
   server.get('/log/*', async (request, reply) => {
@@ -35,6 +35,8 @@ export function servePlain(server: FastifyInstance, deps: ServerDeps): void {
   server.get('/sign-in', (_request, reply) => reply.type('text/plain').send('This is a one-time sign-in link for the command line. Copy the whole address and run:\n\n  brevet login "<the address>"\n'));
 }
 
-function isLoopback(request: FastifyRequest): boolean {
-  return ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '');
+/** From this machine, and not handed on by a proxy that runs here. */
+function isLocal({ socket, headers }: FastifyRequest): boolean {
+  const handedOn = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'via'].some((name) => headers[name] !== undefined);
+  return !handedOn && ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(socket.remoteAddress ?? '');
 }

@@ -75,7 +75,8 @@ test('H03: bombs are refused before anything is built of them, in the time of on
   for (const [bomb, why] of bombs) {
     const start = performance.now();
     refused(bomb, why);
-    assert.ok(performance.now() - start < 500, `${bomb.slice(0, 20)} took ${Math.round(performance.now() - start)} ms`);
+    // One look takes milliseconds, a quadratic one minutes: no stopwatch, only the difference between the two.
+    assert.ok(performance.now() - start < 10_000, `${bomb.slice(0, 20)} took ${Math.round(performance.now() - start)} ms`);
   }
   assert.deepEqual(parseStrictJson(`${'['.repeat(40)}${']'.repeat(40)}`), JSON.parse(`${'['.repeat(40)}${']'.repeat(40)}`));
 });

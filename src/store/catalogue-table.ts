@@ -66,11 +66,13 @@ async function saveFolder(sql: Sql, { id, name, title, administrators }: Folder)
     [id, name, title, administrators]);
 }
 
+/** What was read of a target's clock counts no more when the target is to be found elsewhere. */
 async function saveTarget(sql: Sql, target: Target, now: Date): Promise<void> {
   await sql.run(
-    `insert into brevet.targets (id, name, type, folder_id, config, retired_at, created_at) values ($1, $2, $3, $4, $5, $6, $7)
+    `insert into brevet.targets as t (id, name, type, folder_id, config, retired_at, created_at) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (id) do update set name = excluded.name, type = excluded.type, folder_id = excluded.folder_id,
-                                    config = excluded.config, retired_at = excluded.retired_at`,
+                                    config = excluded.config, retired_at = excluded.retired_at,
+                                    skew_ms = case when t.config = excluded.config then t.skew_ms end`,
     [target.id, target.name, target.type, target.folder, JSON.stringify(target.config), target.retiredAt, now]);
 }
 

@@ -1,4 +1,5 @@
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
+import { Refusal } from '#domain/refusal.ts';
 import { isLost } from './refuse.ts';
 
 /**
@@ -6,7 +7,10 @@ import { isLost } from './refuse.ts';
  * rolled back, and a connection that broke is not given back.
  */
 export async function withConnection<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+  const client = await pool.connect().catch((error: unknown) => {
+    // Whatever keeps us out (a database closed for maintenance, a changed password): nothing was done, and it may pass.
+    throw error instanceof DatabaseError && !isLost(error) ? new Refusal('unavailable', `the store refuses the connection (SQLSTATE ${error.code})`) : error;
+  });
   let broken: Error | undefined;
   // A connection may break between two queries; the next query tells, but without a handler the process would end here.
   const onError = (error: Error) => (broken = error);

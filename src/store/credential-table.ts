@@ -61,7 +61,7 @@ function tokens(sql: Sql): Pick<CredentialTable, 'insertToken' | 'token' | 'spen
   };
 }
 
-function certificates(sql: Sql): Pick<CredentialTable, 'insertCertificate' | 'certificate'> {
+function certificates(sql: Sql): Pick<CredentialTable, 'insertCertificate' | 'certificate' | 'revokeIssued'> {
   return {
     insertCertificate: async ({ fingerprint, principal, grant, createdAt, notAfter }) => {
       await sql.run('insert into brevet.certificates (fingerprint, principal_id, grant_id, created_at, not_after) values ($1, $2, $3, $4, $5)',
@@ -70,6 +70,10 @@ function certificates(sql: Sql): Pick<CredentialTable, 'insertCertificate' | 'ce
     certificate: (fingerprint, now) => sql.row<{ principal: PrincipalId; grant: GrantId | null }>(
       `select principal_id as principal, grant_id as "grant" from brevet.certificates
         where fingerprint = $1 and revoked_at is null and not_after > $2`, [fingerprint, now]),
+    revokeIssued: async (principal, at) => {
+      await sql.run('update brevet.certificates set revoked_at = $2 where principal_id = $1 and revoked_at is null and not_after > $2', [principal, at]);
+      await sql.run('update brevet.connection_tokens set consumed_at = $2 where principal_id = $1 and consumed_at is null and expires_at > $2', [principal, at]);
+    },
   };
 }
 

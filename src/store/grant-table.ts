@@ -1,4 +1,4 @@
-import type { GrantFilter, GrantTable, Page, Tx } from '#app/ports/store.ts';
+import type { Awaiting, GrantFilter, GrantTable, Page, Tx } from '#app/ports/store.ts';
 import type { Grant } from '#domain/grant.ts';
 import type { GrantId } from '#domain/id.ts';
 import type { EndReason, SessionEndReason } from '#domain/lifecycle.ts';
@@ -33,6 +33,7 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
       await sql.run(`update brevet.grants set state = 'ended', ended_at = $2 where id = any($1) and state = 'revoking'`, [ids, at]);
       await settleParts(sql, ids);
     },
+    awaiting: (now, overdueBefore) => awaiting(sql, now, overdueBefore),
     nextInstant: (until) => nextInstant(sql, until),
     countLive: async (principal) => (await sql.row<{ n: number }>(
       `select count(*)::integer as n from brevet.grants where principal_id = $1 and state <> 'ended'`, [principal]))?.n ?? 0,
@@ -141,6 +142,19 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
     [grants, TELLS_SESSIONS[reason]]);
   await notify('work');
   if (told > 0) await notify('sessions');
+}
+
+/** A look at the front of a partial index for each. A part that is absent and not settled may belong to a grant with others. */
+async function awaiting(sql: Sql, now: Date, overdueBefore: Date): Promise<readonly Awaiting[]> {
+  const row = await sql.row<Record<Awaiting, boolean>>(
+    `select exists (select from brevet.grants where state = 'active' and deadline <= $1) as due,
+            exists (select from brevet.sessions where state <> 'ended' and lease_until < $1) as lost,
+            exists (select from brevet.grant_parts where state = 'absent' and not settled) as finished,
+            exists (select from brevet.grants where state = 'revoking' and overdue_at is null and revoke_due_at < $2) as overdue,
+            exists (select from brevet.grants where state = 'activating' and activate_by <= $1) as stale,
+            exists (select from brevet.grants where state = 'scheduled' and start_at <= $1) as starting,
+            exists (select from brevet.requests where state = 'pending' and expires_at <= $1) as expired`, [now, overdueBefore]);
+  return row === null ? [] : (Object.keys(row) as Awaiting[]).filter((what) => row[what]);
 }
 
 /** Four looks at the front of four partial indexes. */

@@ -50,9 +50,9 @@ export function postgresStore(options: PostgresStoreOptions): Store & AsyncDispo
         const now = nowOf(await client.query(begin) as unknown as QueryResult[]);
         const { tx, finish } = transaction(sql, now, options);
         const answer = await work(tx);
-        const { logged } = await finish();
+        const { logged, notices } = await finish();
         await sql.close();
-        await commit(client);
+        await commit(client, notices);
         if (logged) listening.nudge('log');
         return answer;
       } finally {
@@ -98,9 +98,14 @@ function nowOf(results: readonly QueryResult[]): Date {
   return now;
 }
 
+interface Notice {
+  readonly topic: Topic;
+  readonly payload: string;
+}
+
 function transaction(sql: Sql, now: Date, options: PostgresStoreOptions) {
   const log = logWriter(sql, now, options);
-  const notices = new Map<string, { topic: Topic; payload: string }>();
+  const notices = new Map<string, Notice>();
   const notify = async (topic: Topic, payload = '') => {
     notices.set(`${topic} ${payload}`, { topic, payload });
   };
@@ -118,22 +123,16 @@ function transaction(sql: Sql, now: Date, options: PostgresStoreOptions) {
     credentials: credentialTable(sql),
     entries: entryTable(sql),
   };
-  /** What was put off to the end: all entries in one statement, then the notices. */
-  const finish = async () => {
-    const logged = await log.flush();
-    if (notices.size > 0) {
-      const all = [...notices.values()];
-      await sql.run('select pg_notify($1 || topic, payload) from unnest($2::text[], $3::text[]) as n (topic, payload)', [
-        'brevet_', all.map((n) => n.topic), all.map((n) => n.payload),
-      ]);
-    }
-    return { logged };
-  };
+  /** What was put off to the end: all entries in one statement; the notices go with the commit. */
+  const finish = async () => ({ logged: await log.flush(), notices: [...notices.values()] });
   return { tx, finish };
 }
 
-async function commit(client: PoolClient): Promise<void> {
-  const { command } = await client.query('commit');
+/** One round trip for the notices and the commit that sends them. */
+async function commit(client: PoolClient, notices: readonly Notice[]): Promise<void> {
+  const sent = notices.map(({ topic, payload }) => `select pg_notify('brevet_${topic}', ${client.escapeLiteral(payload)}); `);
+  const answer: unknown = await client.query(`${sent.join('')}commit`);
+  const { command } = (Array.isArray(answer) ? answer.at(-1) : answer) as QueryResult;
   // A statement had failed and the use case went on as if it had not: PostgreSQL rolls back without an error.
   if (command !== 'COMMIT') throw new Refusal('internal', 'the transaction was rolled back');
 }

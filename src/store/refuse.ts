@@ -39,7 +39,7 @@ export function isLost(error: unknown): boolean {
 }
 
 /** How the driver words what has no code. */
-const LOST = /^Connection terminated|timeout exceeded when trying to connect|^Client has encountered a connection error|not queryable|^Client was closed/;
+const LOST = /^Connection terminated|timeout exceeded when trying to connect|^Client has encountered a connection error|not queryable|^Client was closed|^Query read timeout/;
 
 /**
  * SQLSTATE classes for which the store, not the question, is to blame: connection (08), resources such as a full disk or

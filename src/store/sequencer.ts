@@ -21,6 +21,8 @@ export interface SequencerOptions {
 /** How long entries of other processes wait at most, since only this one's wake it. */
 const POLL_MS = 500;
 const PAUSE_AFTER_FAILURE_MS = 1_000;
+/** For one statement of a batch. */
+const STATEMENT_MS = 60_000;
 
 /**
  * Gives entries their numbers, from 0 and without gaps, and signs a checkpoint over them: at most half a second after
@@ -62,8 +64,8 @@ export async function runSequencer(options: SequencerOptions, signal: AbortSigna
 export function sequenceBatch({ pool, tree, sign, batch = 5_000 }: Pick<SequencerOptions, 'pool' | 'tree' | 'sign' | 'batch'>): Promise<number | null> {
   return withConnection(pool, async (client) => {
     await client.query(`begin isolation level read committed; set local search_path = pg_catalog;
-      set local statement_timeout = '60s'; set local idle_in_transaction_session_timeout = '10s'`);
-    const taken = await appendWaiting(sqlOn(client), tree, sign, batch);
+      set local statement_timeout = ${STATEMENT_MS}; set local idle_in_transaction_session_timeout = '10s'`);
+    const taken = await appendWaiting(sqlOn(client, STATEMENT_MS + 5_000), tree, sign, batch);
     await client.query('commit');
     return taken;
   });

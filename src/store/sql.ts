@@ -21,14 +21,15 @@ export interface SqlOnConnection extends Sql {
  * Queries that are asked at the same time go one after another. One that comes after the end of its transaction, since
  * somebody forgot to await it, must not reach the connection's next user.
  */
-export function sqlOn(client: ClientBase): SqlOnConnection {
+export function sqlOn(client: ClientBase, answerMs?: number): SqlOnConnection {
   let last: Promise<unknown> = Promise.resolve();
   let closed = false;
   const ask = <R extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> => {
     if (closed) return Promise.reject(new Error('a query after the end of its transaction'));
     const answer = last.then(() => {
       if (closed) throw new Error('a query after the end of its transaction');
-      return client.query<R>(text, [...values]);
+      // The driver's type does not know it: how long this statement may take, instead of what the pool says.
+      return client.query<R>({ text, values: [...values], query_timeout: answerMs } as { text: string; values: unknown[] });
     });
     last = answer.catch(() => undefined);
     return answer;

@@ -154,6 +154,23 @@ function credentialContract(name: string, open: OpenStore): void {
     });
   });
 
+  test(`${name}: what was issued to a principal ends at once, and nobody else's`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const has = await held(tx);
+      const other = person();
+      await tx.principals.insert(other);
+      const [until, certificate] = [later(tx.now, 1000), { grant: null, createdAt: tx.now, notAfter: later(tx.now, 1000) }];
+      await tx.credentials.insertCertificate({ ...certificate, fingerprint: 'f', principal: has.principal.id });
+      await tx.credentials.insertCertificate({ ...certificate, fingerprint: 'g', principal: other.id });
+      const verifier = { iterations: 4096, salt: 'c2FsdA==', storedKey: 'a', serverKey: 'b' };
+      await tx.credentials.insertToken({ handle: 'h', grant: has.grant.id, principal: has.principal.id, verifier, createdAt: tx.now, expiresAt: until });
+      await tx.credentials.revokeIssued(has.principal.id, tx.now);
+      assert.deepEqual([await tx.credentials.certificate('f', tx.now), await tx.credentials.token('h', tx.now)], [null, null]);
+      same(await tx.credentials.certificate('g', tx.now), { principal: other.id, grant: null });
+    });
+  });
+
   test(`${name}: an idempotency key answers the same again, and nothing to another body`, async () => {
     await using use = await open();
     const { store } = use;

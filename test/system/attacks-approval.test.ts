@@ -176,6 +176,12 @@ test('A05 same approver counted twice', async () => {
     assert.deepEqual([seen.state, seen.stages[0]?.approved, seen.grant], ['pending', 1, null]);
     assert.equal(done(await review(they(noor), asked)).state, 'approved');
   }
+  // Two of two at the same moment: neither overlooks the other, and there is one grant.
+  for (let round = 0; round < 5; round++) {
+    const asked = await ask(they(ada), { inHours: 1 });
+    for (const reply of await Promise.all([review(they(kim), asked), review(they(noor), asked)])) done(reply);
+    assert.equal(await oneEnd(asked.id), 'approved');
+  }
   await world.apply(demoFiles(world.target.port));
   const kept = await they(ada).get<{ items: { id: string }[] }>('/api/v1/requests?state=pending&limit=100');
   for (const one of kept.body.items) done(await they(ada).post(`/api/v1/requests/${one.id}/cancel`));

@@ -222,7 +222,7 @@ test('H03 parser bombs are refused at once, signed in or not', async () => {
     for (const call of [() => they(ada).raw('POST', '/api/v1/requests', text), () => world.anonymous('POST', '/api/v1/sign-in/link', text)]) {
       const start = performance.now();
       refused(await call(), 400, 'invalid_input');
-      assert.ok(performance.now() - start < 1500, `${what}: ${Math.round(performance.now() - start)} ms`);
+      assert.ok(performance.now() - start < 3000, `${what}: ${Math.round(performance.now() - start)} ms`);
     }
   }
   refused(await they(ada).raw('POST', '/api/v1/requests', `{"reason":"${'a'.repeat(4_300_000)}"}`), 413, 'payload_too_large');

@@ -75,6 +75,16 @@ test('A07 a re-created entitlement brings back nothing of the old one', async ()
   done(await they(ada).post(`/api/v1/requests/${next.id}/cancel`));
 });
 
+test('A07 what was asked of a target that is retired since touches it no more', async () => {
+  const asked = await ask(they(ada));
+  const moved = changed(world, /targets:\n {2}orders:/, 'targets:\n  orders-2:').map((file) => ({ ...file, text: file.text.replaceAll('- target: orders\n', '- target: orders-2\n') }));
+  await world.apply(moved);
+  const { grant } = done(await review(they(noor), asked));
+  const ended = await world.until('ada', grant ?? '', 'ended');
+  assert.deepEqual([ended.endReason, ended.activatedAt, await world.roles()], ['policy_changed', null, []]);
+  await world.apply(demoFiles(world.target.port));
+});
+
 test('A08 what misleads in a reason is shown escaped to the reviewer', async () => {
   const tricks: readonly [string, RegExp][] = [
     ['read-only \u202eetirw dna', /\\u\{202e\}/],

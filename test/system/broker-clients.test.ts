@@ -11,6 +11,7 @@ import postgres from 'postgres';
 import { cancelRequest } from '#brokers/postgres/messages.ts';
 import { runProgram, startBrokerWorld, until, type BrokerWorld } from '#test/worlds/broker-world.ts';
 import { startTestServer, type TestServer } from '#test/worlds/postgres-server.ts';
+import { openTls } from '#test/worlds/raw-client.ts';
 
 /** Every test ends: a client that hangs is a failure, not a wait. */
 const test = (name: string, body: () => Promise<void>) => bare(name, { timeout: 60_000 }, body);
@@ -197,6 +198,13 @@ test('a cancelled session goes on, and a wrong key cancels nothing', async () =>
   await cancel(client.secretKey);
   assert.equal(await slept, '57014');
   assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);
+  // libpq 17 encrypts its cancel requests.
+  const again = client.query('select pg_sleep(60)').catch((error: pg.DatabaseError) => error.code);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const encrypted = await openTls(world.broker.port);
+  encrypted.resume().write(cancelRequest(client.processID, client.secretKey));
+  assert.equal(await again, '57014');
+  await once(encrypted, 'close');
   await client.end();
 });
 

@@ -120,6 +120,14 @@ test('warn, then cut; and an extension moves the deadline', async () => {
   world.gate.terms = terms;
 });
 
+test('a session that begins inside the warning time is warned at once', async () => {
+  const { terms } = world.gate;
+  world.gate.terms = { ...terms, endMode: 'warn_then_cut', warnMs: 60_000 };
+  const ran = await world.psql(['-Atc', 'select 1', '-c', 'select 2']);
+  assert.match(ran.stderr, /WARNING: {2}Brevet: this session will be cut in [12] seconds/);
+  world.gate.terms = terms;
+});
+
 test('an order cuts within a second, with the words of the gate', async () => {
   world.gate.terms = { ...world.gate.terms, remainingMs: 600_000 };
   const client = new pg.Client({ connectionString: world.url(), ssl: { ca: world.authority.ca } });

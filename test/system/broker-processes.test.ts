@@ -40,6 +40,7 @@ before(async () => {
     gate: world.gate,
     brokerIds: [0, 1].map(() => makeId('broker', Date.now(), randomBytes(10))),
     log: (level, message, facts) => void log.push(`${level} ${message} ${JSON.stringify(facts)}`),
+    monotonic: () => performance.now(),
   };
   brokers = await startBrokers(settings);
 });

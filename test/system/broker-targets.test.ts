@@ -1,5 +1,7 @@
 /** Targets that are hostile, odd, or encrypted in one of the ways there are. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { after, before, test as bare } from 'node:test';
 import { authentication, frame, speech, strings } from '#brokers/postgres/messages.ts';
 import type { TicketTerms } from '#test/worlds/memory-gate.ts';
@@ -181,5 +183,35 @@ test('C05 hostile target in the session: frames that can\'t be never reach the c
   assert.ok(process.memoryUsage().rss - before < 150e6, 'memory stays bounded');
   world.gate.order({ session: world.gate.lastSession, order: 'cut', reason: 'ended_by_admin', message: 'enough' });
   await until(() => client.leg.gone, 'the cut in the middle of the row', 1000);
+  world.gate.terms = honest;
+});
+
+test('a client that reads late gets every byte as it was', async () => {
+  world.gate.terms = { ...honest, upstream: { ...honest.upstream, port: hostile.port } };
+  const rows = 900;
+  const row = (n: number) => frame('D', Buffer.alloc(9000, n % 251));
+  // Piece by piece, so that chunks queue up while the client does not read, each read into the same shared buffer.
+  hostile.behave = async (socket, hear) => {
+    socket.write(WELCOME);
+    await hear();
+    for (let n = 0; n < rows; n++) {
+      if (!socket.write(row(n))) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  const { client } = await signInRaw(world.broker.port, world.gate.issueToken());
+  client.send(query('select rows'));
+  const hash = createHash('sha256');
+  let bytes = 0;
+  client.leg.flow((chunk) => {
+    hash.update(chunk);
+    bytes += chunk.length;
+    client.socket.pause();
+    setTimeout(() => client.socket.resume(), bytes < 20_000 ? 2500 : 0);
+  });
+  const expected = Buffer.concat(Array.from({ length: rows }, (_, n) => row(n)));
+  await until(() => bytes >= expected.length, 'all of it', 40_000);
+  assert.equal(hash.digest('hex'), createHash('sha256').update(expected).digest('hex'));
+  client.close();
   world.gate.terms = honest;
 });

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import { Client } from 'pg';
 import type { Answer } from '#contract/routes.ts';
 import type { BrevetWorld, Caller } from './brevet-world.ts';
 
@@ -28,7 +28,7 @@ export async function approve(reviewer: Caller, request: Answer<'request'>, more
 export async function storyOf(world: BrevetWorld, grant: string): Promise<readonly string[]> {
   const sam = await world.as('sam');
   const { items } = await must(sam.get<Answer<'logEntries'>>(`/api/v1/log/entries?grant=${grant}&limit=100`));
-  return items.map((entry) => entry.type).reverse();
+  return items.map((entry) => entry.type).toReversed();
 }
 
 /** psql's environment with one grant named. */
@@ -43,7 +43,7 @@ export async function psql(env: Readonly<Record<string, string>>, sql: string): 
 
 /** A connection of the driver `pg` that remembers what ended it. */
 export interface Held {
-  readonly client: pg.Client;
+  readonly client: Client;
   /** The server's words, with the instant (performance.now) at which they came. */
   readonly lost: Promise<{ readonly message: string; readonly at: number }>;
   readonly notices: readonly string[];
@@ -51,7 +51,7 @@ export interface Held {
 
 export async function hold(env: Readonly<Record<string, string>>): Promise<Held> {
   const file = (name: string) => readFileSync(env[name] ?? '', 'utf8');
-  const client = new pg.Client({
+  const client = new Client({
     host: 'localhost', port: Number(env['PGPORT']), user: env['PGUSER'] ?? '', database: env['PGDATABASE'] ?? '',
     ssl: { ca: file('PGSSLROOTCERT'), cert: file('PGSSLCERT'), key: file('PGSSLKEY') },
     ...(env['PGOPTIONS'] === undefined ? {} : { options: env['PGOPTIONS'] }),

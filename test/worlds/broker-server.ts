@@ -10,6 +10,6 @@ process.once('message', async (message) => {
   gate.oneTime = false;
   const token = gate.issueToken();
   const brokerIds = [makeId('broker', Date.now(), randomBytes(10))];
-  const brokers = await startBrokers({ entry, count: 1, host: '127.0.0.1', port: 0, tls, gate, brokerIds, log: () => undefined });
+  const brokers = await startBrokers({ entry, count: 1, host: '127.0.0.1', port: 0, tls, gate, brokerIds, log: () => undefined, monotonic: () => performance.now() });
   process.send?.({ port: brokers.port, pids: brokers.pids, token });
 });

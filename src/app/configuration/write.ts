@@ -4,7 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
 import { createPrincipalIn } from '../signin/create-principal.ts';
-import { withdrawPending } from '../revoke-everything.ts';
+import { takeFromPrincipal, withdrawPending } from '../revoke-everything.ts';
 import { takeAway } from '../take-away.ts';
 import type { Change } from './compare.ts';
 import type { Resolved } from './resolve.ts';
@@ -42,10 +42,9 @@ async function writePrincipal({ app, tx, resolved, by }: Writing, { name }: Chan
   const owner = workload ? await tx.principals.byName(workload.owner) : null;
   if (before.id === by && before.administrator && !person?.administrator) throw new Refusal('forbidden', 'you would take your own administration away');
   await tx.principals.update({ ...before, displayName, administrator: person?.administrator ?? false, owner: owner ? (owner.id as Extract<typeof before.owner, string>) : null });
-  // A workload with a new owner answers to somebody else: what it held is not inherited.
-  if (owner && owner.id !== before.owner) {
-    await takeAway(tx, await tx.grants.lockLive({ principal: before.id }), 'identity_disabled', by, null);
-  }
+  // A workload with a new owner answers to somebody else: what it held is not inherited, and what it asked for might now
+  // be decided by whoever had it ask (A02).
+  if (owner && owner.id !== before.owner) await takeFromPrincipal(tx, before.id, 'identity_disabled', by, null);
 }
 
 async function writeGroup({ app, tx, resolved }: Writing, { name }: Change): Promise<void> {

@@ -13,7 +13,7 @@ export async function sessionIsOver(app: App, end: SessionEnd): Promise<void> {
     if (!ended) return;
     await tx.log(sessionEnded(ended));
     // A removal may wait for its last session.
-    await tx.notify('work');
+    await tx.notify('work', 'advance');
   });
 }
 

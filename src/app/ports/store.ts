@@ -12,7 +12,10 @@ import type { Review } from '#domain/review.ts';
 import type { ScramVerifier } from './gate.ts';
 import type { PolicySet, PolicySource } from './policy.ts';
 
-/** What sleeps until somebody writes: the reconciler (`work`), the sequencer (`log`), gates (`sessions`), waiters (`requests`). */
+/**
+ * What sleeps until somebody writes: the reconciler (`work`), the sequencer (`log`), gates (`sessions`), waiters (`requests`).
+ * `work` with the payload `advance` is for whoever moves grants on; without one also for those who touch targets.
+ */
 export type Topic = 'work' | 'log' | 'sessions' | 'requests';
 
 /**
@@ -149,6 +152,8 @@ export interface GrantFilter {
   readonly overdue?: boolean;
 }
 
+export type Awaiting = 'due' | 'lost' | 'finished' | 'overdue' | 'stale' | 'starting' | 'expired';
+
 export interface GrantTable {
   insert(grant: Grant): Promise<void>;
   byId(id: GrantId): Promise<Grant | null>;
@@ -172,6 +177,11 @@ export interface GrantTable {
   /** Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
+  /**
+   * What `advance` may find to do, by one look at the fronts of indexes, locking nothing: more rather than less. Each word
+   * stands for the table method that locks it: `lockDue`, `sessions.lockLost`, `lockFinished` ...
+   */
+  awaiting(now: Date, overdueBefore: Date): Promise<readonly Awaiting[]>;
   /** The next instant within `until` at which a grant starts, falls due or a request expires. */
   nextInstant(until: Date): Promise<Date | null>;
   countLive(principal: PrincipalId): Promise<number>;
@@ -295,6 +305,8 @@ export interface CredentialTable {
   countTokens(principal: PrincipalId, now: Date): Promise<number>;
   insertCertificate(certificate: { readonly fingerprint: string; readonly principal: PrincipalId; readonly grant: GrantId | null; readonly createdAt: Date; readonly notAfter: Date }): Promise<void>;
   certificate(fingerprint: string, now: Date): Promise<{ readonly principal: PrincipalId; readonly grant: GrantId | null } | null>;
+  /** Ends a principal's certificates and unspent tokens: whoever got them by a key has nothing when that key is gone. */
+  revokeIssued(principal: PrincipalId, at: Date): Promise<void>;
   /** Opens an idempotency key: `new`, or what was answered the first time, or null when the body differs or it still runs. */
   openIdempotency(principal: PrincipalId, key: string, bodyHash: string, at: Date): Promise<'new' | { readonly status: number; readonly response: string } | null>;
   closeIdempotency(principal: PrincipalId, key: string, status: number, response: string): Promise<void>;

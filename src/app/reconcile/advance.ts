@@ -6,7 +6,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, policyPrincipal } from '../actor.ts';
 import type { App } from '../app.ts';
 import { currentPolicies, policyResource } from '../ask-policy.ts';
-import type { Tx } from '../ports/store.ts';
+import type { Awaiting, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
 
 /** Rows per transaction: small enough that no lock is held long, large enough for 100,000 deadlines in one second. */
@@ -18,7 +18,9 @@ const BATCH = 500;
  */
 export async function advance(app: App): Promise<number> {
   let moved = 0;
-  for (const step of [endDue, endLostSessions, finishRemoved, markOverdue, giveUpStale, startGrants, expireRequests]) {
+  const awaiting = await app.store.transaction((tx) => tx.grants.awaiting(tx.now, overdueBefore(tx)));
+  for (const [what, step] of STEPS) {
+    if (!awaiting.includes(what)) continue;
     try {
       moved += await app.store.transaction((tx) => step(app, tx));
     } catch (error) {
@@ -29,6 +31,12 @@ export async function advance(app: App): Promise<number> {
   }
   return moved;
 }
+
+/** In this order, each in a transaction of its own. */
+const STEPS: readonly (readonly [Awaiting, (app: App, tx: Tx) => Promise<number>])[] = [
+  ['due', endDue], ['lost', endLostSessions], ['finished', finishRemoved], ['overdue', markOverdue], ['stale', giveUpStale],
+  ['starting', startGrants], ['expired', expireRequests],
+];
 
 /** The deadline itself. `lockDue` uses `<=`: at the deadline the access is over. */
 async function endDue(_app: App, tx: Tx): Promise<number> {
@@ -59,8 +67,10 @@ async function finishRemoved(_app: App, tx: Tx): Promise<number> {
   return finished.length;
 }
 
+const overdueBefore = (tx: Tx) => new Date(tx.now.getTime() - OVERDUE_AFTER * 1000);
+
 async function markOverdue(app: App, tx: Tx): Promise<number> {
-  const overdue = await tx.grants.lockOverdue(new Date(tx.now.getTime() - OVERDUE_AFTER * 1000), BATCH);
+  const overdue = await tx.grants.lockOverdue(overdueBefore(tx), BATCH);
   for (const grant of overdue) {
     await tx.grants.update({ ...grant, overdueAt: tx.now });
     await tx.log(grantOverdue(grant));

@@ -3,9 +3,10 @@ import type { ClaimedPart } from '../ports/store.ts';
 import { loop } from './loop.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
 
-/** A worker that died frees its claim after this; one that lives says so each beat. */
+/** A worker that died frees its claim after this; one that lives says so three times as often. */
 const CLAIM_MS = 10_000;
-const BEAT_MS = 3_000;
+/** Nothing that a connector does takes this long: a worker that got stuck must not hold its claim for ever. */
+const STUCK_MS = 180_000;
 /** The longest a lane waits for a wake-up that was lost. */
 const POLL_MS = 1000;
 /** An attempt that takes longer gives its place to another: slow targets must not fill a lane and delay the others (B11). */
@@ -25,10 +26,11 @@ interface Running {
 }
 
 /** Claims due work and attempts it, a bounded number at a time; ends when `signal` aborts and its attempts are over. */
-export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, lane: Lane, signal: AbortSignal): Promise<void> {
+export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, lane: Lane, signal: AbortSignal, claimMs = CLAIM_MS): Promise<void> {
   const { monotonic, concurrency, perTarget } = options;
   const running = new Map<Promise<void>, Running>();
-  const beat = setInterval(() => void keepClaims(app, [...running.values()]), BEAT_MS);
+  const younger = (ms: number) => [...running.values()].filter(({ since }) => monotonic.now() - since < ms);
+  const beat = setInterval(() => void keepClaims(app, younger(STUCK_MS), claimMs), claimMs / 3);
   const start = (claimed: ClaimedPart) => {
     const run: Promise<void> = lane.attempt(app, claimed)
       .catch((error: unknown) => app.journal.error('an attempt was lost', { part: claimed.part.id, message: String(error).slice(0, 300) }))
@@ -40,9 +42,8 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   };
   await loop(app, lane.work, signal, async () => {
     const seen = wake.count();
-    const quick = [...running.values()].filter(({ since }) => monotonic.now() - since < SLOW_MS).length;
-    const free = Math.max(0, Math.min(concurrency - quick, concurrency * MOST_TIMES - running.size));
-    const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs: CLAIM_MS }));
+    const free = Math.max(0, Math.min(concurrency - younger(SLOW_MS).length, concurrency * MOST_TIMES - running.size));
+    const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs }));
     claimed.forEach(start);
     if (claimed.length < free || free === 0) await wake.wait(POLL_MS, seen);
   });
@@ -50,9 +51,9 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   clearInterval(beat);
 }
 
-async function keepClaims(app: App, running: readonly Running[]): Promise<void> {
+async function keepClaims(app: App, running: readonly Running[], claimMs: number): Promise<void> {
   if (running.length === 0) return;
   const claims = running.map(({ part }) => ({ id: part.id, fence: part.fence }));
-  await app.store.transaction((tx) => tx.parts.keepClaims(claims, new Date(tx.now.getTime() + CLAIM_MS)))
+  await app.store.transaction((tx) => tx.parts.keepClaims(claims, new Date(tx.now.getTime() + claimMs)))
     .catch((error: unknown) => app.journal.warn('claims could not be kept', { claims: claims.length, message: String(error).slice(0, 200) }));
 }

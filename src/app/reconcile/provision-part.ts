@@ -1,5 +1,6 @@
 import { grantActive, partPresent } from '#domain/events/grant-events.ts';
 import type { GrantPart } from '#domain/grant.ts';
+import type { TargetId } from '#domain/id.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { Provisioned } from '../ports/connector.ts';
@@ -9,6 +10,9 @@ import { openAttempt, putBack, secretIdentity, whatWentWrong, type Attempt } fro
 
 /** Trying again won't help: the plan itself is wrong. */
 const HOPELESS: readonly RefusalCode[] = ['dangerous_scope', 'invalid_input', 'unsupported', 'not_found'];
+
+/** How long a look at a target's clock counts. Clocks drift slowly, and the target's own expiry is one net of three. */
+const CLOCK_SEEN_MS = 60_000;
 
 /**
  * Makes one claimed part true on its target: the plan and what was there before are committed, the target is changed,
@@ -37,13 +41,21 @@ async function planAttempt(app: App, claimed: ClaimedPart): Promise<Attempt | nu
     if (!grant || (grant.state !== 'activating' && grant.state !== 'active')) return null;
     // The requester's time is whole at each attempt; an extension carries its own deadline.
     const deadline = grant.state === 'active' && grant.deadline ? grant.deadline : new Date(tx.now.getTime() + grant.durationSeconds * 1000);
-    return await openAttempt(app, tx, claimed, deadline);
+    const attempt = await openAttempt(app, tx, claimed, deadline);
+    return { ...attempt, clockIsRight: await clockIsRight(app, tx, claimed.part.target) };
   });
   if (!first) return null;
-  await refuseSkewedClock(app, first);
+  if (!first.clockIsRight) await refuseSkewedClock(app, first);
   const prior = first.plan.prior ?? (await first.connector.prepare(first.plan));
   const mine = await app.store.transaction((tx) => tx.parts.plan(first.part.id, first.part.fence, { prior, deadline: first.plan.deadline }));
   return mine ? { ...first, plan: { ...first.plan, prior } } : null;
+}
+
+/** Whether the target's clock was seen to be right a moment ago: then no grant waits for another sign-in to ask. */
+async function clockIsRight(app: App, tx: Tx, target: TargetId): Promise<boolean> {
+  const health = await tx.catalogue.health(target);
+  if (!health?.checkedAt || health.unreachableSince || health.skewMs === null) return false;
+  return tx.now.getTime() - health.checkedAt.getTime() < CLOCK_SEEN_MS && Math.abs(health.skewMs) <= app.limits.clockSkewMs;
 }
 
 /** B06: a target whose clock is off would end its own net at the wrong time. */
@@ -82,7 +94,7 @@ async function settle(app: App, tx: Tx, { grant: before, part, plan }: Attempt, 
   await tx.grants.update({ ...grant, state: 'active', activatedAt: tx.now, deadline });
   await tx.log(grantActive(grant, tx.now, deadline));
   await tx.notify('requests', grant.request);
-  await tx.notify('work');
+  await tx.notify('work', 'advance');
 }
 
 async function giveUp(app: App, part: GrantPart, error: unknown): Promise<void> {

@@ -25,18 +25,20 @@ const POLL_MS = 1000;
  * `signal` aborts, then finishes the attempts under way. Any number of processes may run one on the same store.
  */
 export async function runReconciler(app: App, options: ReconcilerOptions, signal: AbortSignal): Promise<void> {
-  const wake = wakeUp(app, signal);
+  const forTargets = (payload: string) => payload !== 'advance';
+  const [wake, withdraw, provision] = [wakeUp(app, signal, () => true), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets)];
+  const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
   try {
     await Promise.all([
-      loop(app, 'advance', signal, () => advanceUntilDone(app, wake)),
-      runLane(app, options, wake, { work: 'withdraw', attempt: withdrawPart }, signal),
-      runLane(app, options, wake, { work: 'provision', attempt: provisionPart }, signal),
+      loop(app, 'advance', signal, () => advanceUntilDone(app, wake, wakeLanes)),
+      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart }, signal),
+      runLane(app, options, provision, { work: 'provision', attempt: provisionPart }, signal),
       every(app, options, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
       every(app, options, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
       every(app, options, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
     ]);
   } finally {
-    wake.stop();
+    for (const each of [wake, withdraw, provision]) each.stop();
   }
 }
 
@@ -45,19 +47,20 @@ export interface Wake {
   count(): number;
   /** Resolves at the first wake-up after `seen`, or after `ms`. */
   wait(ms: number, seen: number): Promise<void>;
-  /** Wakes every waiter of this process. */
+  /** Wakes those who wait here. */
   now(): void;
   stop(): void;
 }
 
-function wakeUp(app: App, signal: AbortSignal): Wake {
+/** Each loop has its own: a claim or a look costs round trips, and most of what happens concerns one of them only. */
+function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => boolean): Wake {
   let count = 0;
   const sleepers = new Set<() => void>();
   const now = () => {
     count += 1;
     for (const done of sleepers) done();
   };
-  const stopListening = app.store.listen('work', now);
+  const stopListening = app.store.listen('work', (payload) => concerns(payload) && now());
   signal.addEventListener('abort', now);
   return {
     count: () => count,
@@ -81,10 +84,10 @@ function wakeUp(app: App, signal: AbortSignal): Wake {
 }
 
 /** Only the next deadlines live in memory: sleeps to the next one, at most a poll away. */
-async function advanceUntilDone(app: App, wake: Wake): Promise<void> {
+async function advanceUntilDone(app: App, wake: Wake, wakeLanes: () => void): Promise<void> {
   let seen = wake.count();
   while ((await advance(app)) > 0) {
-    wake.now();
+    wakeLanes();
     seen = wake.count();
   }
   const waitMs = await app.store.transaction(async (tx) => {

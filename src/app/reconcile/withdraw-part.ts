@@ -1,4 +1,5 @@
 import { partAbsent, partRemoving } from '#domain/events/grant-events.ts';
+import type { TargetId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
@@ -18,12 +19,21 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
     await app.store.transaction(async (tx) => {
       if (!(await tx.parts.absent(part.id, part.fence, taken.evidence))) return;
       await tx.log(partAbsent(attempt.grant, part, taken.evidence, taken.residue));
-      await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, unreachableSince: null, problem: null });
-      await tx.notify('work');
+      await noteItAnswers(tx, part.target);
+      await tx.notify('work', 'advance');
     });
   } catch (error) {
     await putBack(app, { part, target: part.target }, error);
   }
+}
+
+/**
+ * Written only when it changes something: the target's row is one, and every removal would wait for the one before to
+ * commit. Its clock was not read, so that what was known of it is forgotten.
+ */
+async function noteItAnswers(tx: Tx, target: TargetId): Promise<void> {
+  const health = await tx.catalogue.health(target);
+  if (health?.unreachableSince || health?.problem) await tx.catalogue.setHealth(target, { checkedAt: tx.now, unreachableSince: null, problem: null, skewMs: null });
 }
 
 async function planRemoval(app: App, tx: Tx, claimed: ClaimedPart): Promise<Attempt | null> {

@@ -2,14 +2,12 @@ import type { KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
-import type { EnrolledKey } from '../ports/store.ts';
+import type { EnrolledKey, Tx } from '../ports/store.ts';
 
 /** Reads the key that a signed request names. `null` for one that is unknown or revoked. */
-export function findKey(app: App, id: KeyId): Promise<{ readonly key: EnrolledKey; readonly now: Date } | null> {
-  return app.store.transaction(async (tx) => {
-    const key = await tx.credentials.key(id);
-    return key && key.revokedAt === null ? { key, now: tx.now } : null;
-  });
+export async function findKey(tx: Tx, id: KeyId): Promise<EnrolledKey | null> {
+  const key = await tx.credentials.key(id);
+  return key && key.revokedAt === null ? key : null;
 }
 
 /**

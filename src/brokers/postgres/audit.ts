@@ -18,6 +18,8 @@ const TWISTED = /^(?:SJIS|SHIFT_JIS_2004|BIG5|GBK|UHC|GB18030|JOHAB)$/i;
 /**
  * Follows what a session does and writes it to the recorder. What counts is what the target did: a Parse or a Bind
  * gets its name only when the target has said yes, so that a client can't have one text recorded and another executed.
+ * An answer that does not fit what was asked means that the two have lost each other, and ends the session: nothing is
+ * executed that could be recorded under another's name, or not at all.
  */
 export class Audit {
   /** Milliseconds since the session began; set by the relay for each chunk. */
@@ -43,6 +45,8 @@ export class Audit {
   /** A password was typed in this session: no error's message is recorded any more, as it may quote one. */
   #secretive = false;
   #skipping = false;
+  /** The target takes rows of a COPY: until the client ends them it passes over every Sync. */
+  #copying = false;
   readonly #skippedStatements = new Map<string, number>();
   readonly #skippedPortals = new Map<string, number>();
   #encoding = 'UTF8';
@@ -83,6 +87,10 @@ export class Audit {
         return this.#asked(CLOSE, bytes[from] === code('S') ? 1 : 0, nameAt(bytes, from + 1, to), '');
       case 0x53: // S
         return this.#asked(SYNC, 0, '', '');
+      case 0x63: // c: CopyDone
+      case 0x66: // f: CopyFail
+        this.#copying = false;
+        return;
       case 0x46: { // F
         const words = Buffer.from(`function call ${size < 4 ? '' : bytes.readUInt32BE(from)}`);
         return this.#asked(QUERY, this.#text(words, 0, words.length, words.length, format.SIMPLE), '', '');
@@ -104,26 +112,46 @@ export class Audit {
       case 0x45: // E
         return this.#failed(kind, bytes, from, to);
       case 0x31: // 1: ParseComplete
-        if (kind === PARSE) this.#nameStatement(pending.name, pending.text);
-        break;
+        if (kind !== PARSE) return this.#astray();
+        this.#nameStatement(pending.name, pending.text);
+        return pending.shift();
       case 0x32: // 2: BindComplete
-        if (kind === BIND) this.#namePortal(pending.other, this.#statement(pending.name));
-        break;
+        if (kind !== BIND) return this.#astray();
+        this.#namePortal(pending.other, this.#statement(pending.name));
+        return pending.shift();
       case 0x33: // 3: CloseComplete
-        if (kind === CLOSE) (pending.text === 1 ? this.#prepared : this.#portals).delete(pending.name);
-        break;
+        if (kind !== CLOSE) return this.#astray();
+        (pending.text === 1 ? this.#prepared : this.#portals).delete(pending.name);
+        return pending.shift();
+      case 0x47: // G: CopyInResponse
+        return this.#copyBegins(kind);
       case 0x49: // I: EmptyQueryResponse
-        if (kind === QUERY) this.#outcome ||= format.OUTCOME_EMPTY;
-        else if (kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_EMPTY);
-        break;
       case 0x73: // s: PortalSuspended
-        if (kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_SUSPENDED);
-        break;
+        if (kind === QUERY && type === 0x49) this.#outcome ||= format.OUTCOME_EMPTY;
+        else if (kind !== EXECUTE) return this.#astray();
+        else {
+          this.#done(this.#portal(pending.other), pending.start, type === 0x49 ? format.OUTCOME_EMPTY : format.OUTCOME_SUSPENDED);
+          pending.shift();
+        }
+        return;
       default:
         return this.parameter(bytes.toString('latin1', from, to));
     }
-    if (kind === (type === 0x31 ? PARSE : type === 0x32 ? BIND : type === 0x33 ? CLOSE : EXECUTE)) pending.shift();
   };
+
+  #astray(): void {
+    this.abused = true;
+  }
+
+  /**
+   * A client that sent its Sync along with the Execute, as libpq does, will send another behind the rows: the target
+   * passes over the first. Anything else that waits behind a COPY is no honest client's.
+   */
+  #copyBegins(kind: number): void {
+    const pending = this.#pending;
+    if ((kind !== QUERY && kind !== EXECUTE) || !pending.dropBehindHead(SYNC)) return this.#astray();
+    this.#copying = true;
+  }
 
   /** A ParameterStatus as `name\0value\0`: some change how text is to be read. */
   parameter(status: string): void {
@@ -150,21 +178,21 @@ export class Audit {
     const pending = this.#pending;
     // A query whose outcome is known lacks only the target's last word.
     if (pending.kind === QUERY && this.#outcome !== 0) this.#ready(false);
-    for (; pending.count > 0; pending.shift()) {
-      if (pending.kind === QUERY) this.#done(pending.text, pending.start, format.OUTCOME_CUT);
-      else if (pending.kind === EXECUTE) this.#done(this.#portal(pending.other), pending.start, format.OUTCOME_CUT);
-    }
+    this.#skippedStatements.clear();
+    this.#skippedPortals.clear();
+    for (; pending.count > 0; pending.shift()) this.#unanswered(pending.kind, pending.text, pending.start, pending.name, pending.other, format.OUTCOME_CUT);
     const bytes = Buffer.from(reason);
     this.#recorder.writer.begin(format.END, this.now, bytes.length);
     this.#recorder.writer.text(bytes, 0, bytes.length);
   }
 
   #asked(kind: number, text: number, name: string, other: string): void {
+    if (this.#copying) this.#astray();
     if (this.#skipping) {
       // The target reads on to the next Sync without doing anything.
       if (kind === SYNC) this.#skipping = false;
       else {
-        return this.#skip(kind, text, this.now, name, other);
+        return this.#unanswered(kind, text, this.now, name, other, format.OUTCOME_SKIPPED);
       }
     }
     if (!this.#pending.push(kind, text, this.now, name, other)) this.abused = true;
@@ -188,21 +216,21 @@ export class Audit {
     } else if (kind === EXECUTE) {
       this.#done(this.#portal(this.#pending.other), this.#pending.start, format.OUTCOME_OK, bytes, from, end);
       this.#pending.shift();
-    }
+    } else this.#astray();
   }
 
   #ready(idle: boolean): void {
     // Portals do not outlive their transaction.
     if (idle && this.#portals.size > 0) this.#portals.clear();
     const pending = this.#pending;
-    while (pending.count > 0) {
-      const kind = pending.kind;
-      if (kind === QUERY && this.#outcome !== format.OUTCOME_ERROR) {
-        this.#done(pending.text, pending.start, this.#outcome || format.OUTCOME_EMPTY, this.#tag, 0, this.#tagFill);
-      }
-      pending.shift();
-      if (kind === QUERY || kind === SYNC) break;
+    const kind = pending.kind;
+    this.#copying = false;
+    if (kind === QUERY && this.#outcome !== format.OUTCOME_ERROR) {
+      this.#done(pending.text, pending.start, this.#outcome || format.OUTCOME_EMPTY, this.#tag, 0, this.#tagFill);
     }
+    if (kind === QUERY || kind === SYNC) pending.shift();
+    else if (kind === 0 && this.#skipping) this.#skipping = false; // it had read a Sync that a COPY was thought to pass over
+    else this.#astray();
     this.#outcome = 0;
     this.#tagFill = 0;
     this.#rows = 0;
@@ -217,29 +245,35 @@ export class Audit {
       : this.#last;
     this.#done(text, pending.count > 0 ? pending.start : this.now, format.OUTCOME_ERROR, bytes, from, to);
     this.#outcome = format.OUTCOME_ERROR;
-    if (kind === QUERY || kind === SYNC || kind === 0) return;
+    this.#copying = false;
+    if (kind === QUERY || kind === SYNC) return;
+    // What is not followed here, a Describe say, was wrong: the target reads on to the next Sync as after any other.
+    if (kind === 0) {
+      this.#skipping = true;
+      return;
+    }
     this.#skippedStatements.clear();
     this.#skippedPortals.clear();
     if (kind === PARSE) this.#skippedStatements.set(pending.name, REPORTED);
     if (kind === BIND) this.#skippedPortals.set(pending.other, REPORTED);
     pending.shift();
     for (; pending.count > 0 && pending.kind !== SYNC; pending.shift()) {
-      this.#skip(pending.kind, pending.text, pending.start, pending.name, pending.other);
+      this.#unanswered(pending.kind, pending.text, pending.start, pending.name, pending.other, format.OUTCOME_SKIPPED);
     }
     this.#skipping = pending.count === 0;
   }
 
   /**
-   * What the target passes over after an error. Names made on the way exist only here, so that an Execute is shown with
-   * its own text; the one whose Parse or Bind was the error has been reported with it.
+   * What the target passes over after an error, or did not answer before the end. Names made on the way exist only here,
+   * so that an Execute is shown with its own text; the one whose Parse or Bind was the error has been reported with it.
    */
-  #skip(kind: number, text: number, start: number, name: string, other: string): void {
-    if (kind === QUERY) this.#done(text, start, format.OUTCOME_SKIPPED);
+  #unanswered(kind: number, text: number, start: number, name: string, other: string, outcome: number): void {
+    if (kind === QUERY) this.#done(text, start, outcome);
     else if (kind === PARSE) this.#skippedStatements.set(name, text);
     else if (kind === BIND) this.#skippedPortals.set(other, this.#skippedStatements.get(name) ?? this.#statement(name));
     else if (kind === EXECUTE) {
       const known = this.#skippedPortals.get(other) ?? this.#portal(other);
-      if (known !== REPORTED) this.#done(known, start, format.OUTCOME_SKIPPED);
+      if (known !== REPORTED) this.#done(known, start, outcome);
     }
   }
 

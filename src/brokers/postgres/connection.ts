@@ -61,6 +61,7 @@ export async function serveConnection(context: BrokerContext, connection: Connec
     });
   } catch (error) {
     const words = wordsFor(error);
+    if (words === OUR_FAULT) context.log('error', 'a connection failed', { error: String(error) });
     if (leg && words && !leg.gone) {
       leg.socket.write(speech(words));
       hangUp(leg.socket);
@@ -126,8 +127,10 @@ function wordsFor(error: unknown): Speech | null {
   if (error instanceof WrongProof) return refusalSpeech({ refused: 'unauthenticated', message: 'this token does not open anything', hint: null });
   if (error instanceof ProtocolError) return { severity: 'FATAL', code: '08P01', message: `Brevet: ${error.message}` };
   if (error instanceof LegClosed) return null;
-  return { severity: 'FATAL', code: 'XX000', message: 'Brevet: something is wrong on our side' };
+  return OUR_FAULT;
 }
+
+const OUR_FAULT: Speech = { severity: 'FATAL', code: 'XX000', message: 'Brevet: something is wrong on our side' };
 
 const PLAINTEXT: Speech = {
   severity: 'FATAL',

@@ -56,6 +56,13 @@ export class Pending {
     return this.#others[this.#head] as string;
   }
 
+  /** Takes away what waits behind the oldest when it is all of this kind, once or not at all; `false` when something else waits. */
+  dropBehindHead(kind: number): boolean {
+    if (this.#count > 2 || (this.#count === 2 && this.#kinds[(this.#head + 1) & (this.#kinds.length - 1)] !== kind)) return false;
+    this.#count = Math.min(this.#count, 1);
+    return true;
+  }
+
   shift(): void {
     this.#head = (this.#head + 1) & (this.#kinds.length - 1);
     this.#count -= 1;

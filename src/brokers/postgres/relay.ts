@@ -109,6 +109,7 @@ export class Relay {
     audit.now = this.#clock();
     audit.bytesOut += bytes.length;
     if (!this.#fromTarget.scan(bytes)) return this.#events.violated('target');
+    if (audit.abused) return this.#events.violated('client');
     const client = this.#client.socket;
     // TLS encrypts a borrowed chunk before `write` returns, unless an earlier one is still waiting: then it is kept.
     const kept = this.#target.borrowed && client.writableLength > 0 ? Buffer.from(bytes) : bytes;

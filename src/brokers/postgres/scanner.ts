@@ -148,10 +148,10 @@ const NAMES = 1024;
 
 /** What a client may say in a session. A password message, say, has no business here. */
 export const FRONTEND: Alphabet = alphabet('CDEHScfX', 'QPBFd', {
-  Q: MAX_TEXT + 1, P: MAX_TEXT + NAMES, B: 2 * NAMES, C: NAMES, E: NAMES, F: 4, S: 1, X: 1,
+  Q: MAX_TEXT + 1, P: MAX_TEXT + NAMES, B: 2 * NAMES, C: NAMES, E: NAMES, F: 4, S: 1, X: 1, c: 1, f: 1,
 });
 
 /** What a target may say in a session: never again an authentication request, a key or a protocol version. */
 export const BACKEND: Alphabet = alphabet('123CGHIWZcns', 'ADENSTVdt', {
-  1: 1, 2: 1, 3: 1, C: 128, E: 4096, I: 1, S: 512, Z: 1, s: 1,
+  1: 1, 2: 1, 3: 1, C: 128, E: 4096, G: 1, I: 1, S: 512, Z: 1, s: 1,
 });

@@ -127,6 +127,8 @@ export class Session {
     const ready = frame('Z', Buffer.from('I'));
     this.#client.socket.write(Buffer.concat([upstream.greeting, backendKeyData(this.#key.pid, this.#key.secret), ready]));
     relay.start();
+    // A warning may have been due before there was anybody to hear it.
+    this.#watchDeadline();
   }
 
   /** Ends the session from outside, with words for the client. */
@@ -169,9 +171,9 @@ export class Session {
     const left = this.#deadline - this.#context.monotonic();
     if (left <= 0) return this.cut('deadline', null);
     const warn = this.ticket.endMode === 'warn_then_cut' && !this.#warned ? left - this.ticket.warnMs : Infinity;
-    if (warn <= 0) {
+    if (warn <= 0 && this.#relay) {
       this.#warned = true;
-      this.#relay?.say(speech(warnSpeech(left)));
+      this.#relay.say(speech(warnSpeech(left)));
     }
     const next = warn > 0 ? Math.min(left, warn) : left;
     this.#deadlineTimer = setTimeout(() => this.#watchDeadline(), Math.min(Math.ceil(next), LONGEST_TIMER_MS));

@@ -39,6 +39,10 @@ test('what would change the identity or is not understood is refused', () => {
   assert.equal(code({ replication: 'off' }), null);
   assert.equal(code({ ROLE: 'x' }), 'forbidden');
   assert.equal(code({ options: '--session-authorization=x' }), 'forbidden');
+  // Behind ours in the upstream packet they would win.
+  assert.equal(code({ options: '-c database=other' }), 'forbidden');
+  assert.equal(code({ options: '--user=postgres' }), 'forbidden');
+  assert.equal(code({ USER: 'postgres' }), 'forbidden');
   assert.equal(code({ options: '-c' }), 'invalid_input');
   assert.equal(code({ options: '-d 5' }), 'invalid_input');
   assert.equal(code({ options: '-c work_mem' }), 'invalid_input');

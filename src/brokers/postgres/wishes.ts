@@ -23,8 +23,14 @@ export interface Wishes {
 const DEFAULT_WAIT_SECONDS = 900;
 const MAX_WAIT_SECONDS = 3600;
 
-/** Who the session is on the target, and what runs in it before the first statement, is the grant's to say. */
-const REFUSED_SETTINGS = new Set(['role', 'session_authorization', 'session_preload_libraries', 'local_preload_libraries']);
+/**
+ * Who and where the session is on the target, and what runs in it before the first statement, is the grant's to say.
+ * The startup packet's own names are among them: written as `-c database=x` or `DataBase` they would stand behind ours in
+ * the packet to the target, and there the last one counts.
+ */
+const REFUSED_SETTINGS = new Set([
+  'role', 'session_authorization', 'session_preload_libraries', 'local_preload_libraries', 'user', 'database', 'options', 'replication',
+]);
 
 /**
  * Takes a startup packet's parameters apart. `database` is `target` or `target/database`; libpq repeats the user name

@@ -42,6 +42,11 @@ export function policyPublished(version: number, sha256: string, actor: Actor): 
   return { type: 'policy.published', actor, data: { version, sha256 } };
 }
 
+/** Brevet's own secret for a target, or that of one of its accounts, was replaced. Which one, never what. */
+export function credentialSet(target: string, account: string | null, actor: Actor): LogEvent {
+  return { type: 'target.credential_set', actor, data: { target, account } };
+}
+
 export function recordingViewed(session: string, actor: PrincipalId): LogEvent {
   return { type: 'recording.viewed', actor, data: { session } };
 }

@@ -3,7 +3,8 @@ import { actorContext, knowPrincipal, policyPrincipal, type Actor } from '#app/a
 import { currentPolicies, policyResource } from '#app/ask-policy.ts';
 import { applyConfiguration, planConfiguration, type ConfigurationPlan } from '#app/configuration/apply-configuration.ts';
 import { revokeEverything } from '#app/revoke-everything.ts';
-import { openTarget, setTargetSecret } from '#app/target-access.ts';
+import { setCredential } from '#app/set-credential.ts';
+import { openTarget } from '#app/target-access.ts';
 import type { PolicyContext } from '#app/ports/policy.ts';
 import type { Answer, Body } from '#contract/routes.ts';
 import { Refusal } from '#domain/refusal.ts';
@@ -34,7 +35,7 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
       })),
     async setCredential({ actor, params, body }) {
       const target = await targetOf(actor, params.name);
-      await app.store.transaction((tx) => setTargetSecret(app, tx, target.id, body.account ?? null, body.credential));
+      await setCredential(app, actor, target.id, body.account ?? null, body.credential);
       return {};
     },
     async standingPrivileges({ actor, params }) {

@@ -21,12 +21,7 @@ type Names =
 
 export function identityHandlers(deps: ServerDeps): HandlersFor<Names> {
   const { app, identity } = deps;
-  const idOf = (actor: Actor, name: string) =>
-    viewing(app, actor, async ({ tx }) => {
-      const principal = await tx.principals.byName(name);
-      if (!principal) throw new Refusal('not_found', `there is nobody called "${name}"`);
-      return principal.id;
-    });
+  const idOf = (actor: Actor, name: string) => viewing(app, actor, (directory) => idIn(directory, name));
   const show = (actor: Actor, name: string) => viewing(app, actor, async (directory) => presentPrincipal(directory, await idIn(directory, name)));
   return {
     signInByLink: async ({ body }) => signedIn(await signInByLink(app, identity, body.link, body)),

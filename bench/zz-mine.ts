@@ -1,0 +1,33 @@
+import { brevetWorld } from '#test/worlds/brevet-world.ts';
+import { crowd, crowdNames } from './world/crowd.ts';
+import { durableStore } from './world/durable-store.ts';
+import { massGrants, deadlinesInOneSecond } from './world/mass-grants.ts';
+import pg from 'pg';
+let queries = 0; const texts = new Map<string, number>(); const q0 = pg.Client.prototype.query; pg.Client.prototype.query = function (...a: unknown[]) { queries++; const tx = typeof a[0]==='string' ? a[0] : (a[0] as any)?.text ?? '?'; const k = String(tx).replace(/\s+/g,' ').replace(/brevet_01\w+/g,'R').replace(/'[^']{6,}'/g,'L').slice(0,90); texts.set(k,(texts.get(k)??0)+1); return (q0 as any).apply(this, a); } as any;
+import { Session } from 'node:inspector/promises';
+import { writeFileSync } from 'node:fs';
+const s = new Session(); s.connect(); await s.post('Profiler.enable');
+await s.post('Profiler.setSamplingInterval', {interval: 500});
+const store = await durableStore();
+process.env.TEST_DATABASE_URL = store.url;
+const world = await brevetWorld({ brokers: 1, connections: 30, files: (port) => crowd(port, 10), target: { conf: ['fsync = on'] } });
+const N = Number(process.argv[2] ?? 100);
+async function phase(name: string, f: () => Promise<any>) { const qs = queries; texts.clear();
+  if (process.argv[3]) await s.post('Profiler.start'); const c=process.cpuUsage(); const t=performance.now();
+  const r = await f();
+  const d=process.cpuUsage(c); if (process.argv[3]) { const { profile } = await s.post('Profiler.stop');
+  writeFileSync(`/tmp/bx/${name}.cpuprofile`, JSON.stringify(profile)); }
+  console.error(name, 'queries/grant', ((queries-qs)/N).toFixed(1), 'wall ms/grant', ((performance.now()-t)/N).toFixed(1), 'cpu ms/grant', ((d.user+d.system)/1000/N).toFixed(1));
+  if (process.argv[4]) for (const [k,n] of [...texts].sort((a,b)=>b[1]-a[1])) if (n/N>0.05) console.error((n/N).toFixed(2).padStart(7), k);
+  return r;
+}
+await massGrants(world, 10, crowdNames(10), ['orders-read']);
+const tx0 = (await world.database.pool.query('select xact_commit from pg_stat_database where datname=current_database()')).rows[0].xact_commit;
+const grants = await phase('provision', () => massGrants(world, N, crowdNames(10), ['orders-read']));
+await deadlinesInOneSecond(world, grants, 2);
+await new Promise(r=>setTimeout(r,1990));
+await phase('withdraw', async () => { for(;;){ const {rows}=await world.database.pool.query("select count(*)::int n from brevet.grants where id = any($1) and state<>'ended'",[grants.map((g: any)=>g.id)]); if(rows[0].n===0)return; await new Promise(r=>setTimeout(r,200)); } });
+await world.server.stop();
+await world.target[Symbol.asyncDispose]();
+await store[Symbol.asyncDispose]();
+process.exit();
