@@ -197,6 +197,10 @@ export const Session = z.strictObject({
 export const Statement = z.strictObject({
   at: Instant,
   text: z.string(),
+  /** The text was longer than what is recorded: something may stand behind it. */
+  truncated: z.boolean(),
+  /** Some of the text was replaced before it was recorded. */
+  masked: z.boolean(),
   durationMs: z.number().nullable(),
   rows: z.int().nullable(),
   outcome: z.string(),

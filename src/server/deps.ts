@@ -46,6 +46,8 @@ export interface VerifyRequest {
 export interface RecordedStatement {
   readonly at: Date;
   readonly text: string;
+  readonly truncated: boolean;
+  readonly masked: boolean;
   readonly durationMs: number | null;
   readonly rows: number | null;
   readonly outcome: string;

@@ -30,6 +30,10 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       `update brevet.sessions set state = 'ended', ended_at = $2, end_reason = $3, statements = $4, bytes_in = $5, bytes_out = $6,
          recording_root = (select hash from brevet.recording_chunks where session_id = $1 order by seq desc limit 1)
         where id = $1 and state <> 'ended' returning ${SESSION}`, [id, at, reason, statements, bytesIn, bytesOut]),
+    letLapse: async (grant, part, until) => {
+      await sql.run(
+        "update brevet.sessions set lease_until = least(lease_until, $3) where grant_id = $1 and part_id = $2 and state <> 'ended'", [grant, part, until]);
+    },
     lockLost: (before, limit) => sql.rows<SessionRow>(
       `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1
         order by lease_until limit $2 for no key update skip locked`, [before, limit]),

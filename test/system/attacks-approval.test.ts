@@ -58,7 +58,7 @@ test('A02 self-approval through a second identity', async () => {
   // Kim owns a workload, and is a reviewer of what it asks for.
   const files = changed(world, 'report-bot: { name: Nightly report, owner: ada }', 'report-bot: { name: Nightly report, owner: ada }\n  kim-bot: { name: Kim on the side, owner: kim }');
   const may = 'permit (principal == Workload::"kim-bot", action == Action::"request", resource == Entitlement::"orders-write");\n';
-  await world.apply(files.map((file) => (file.path === 'general.cedar' ? { ...file, text: `${file.text}\n@id("kim-bot-asks")\n${may}` } : file)));
+  await world.apply(files.map((file) => (file.path.endsWith('general.cedar') ? { ...file, text: `${file.text}\n@id("kim-bot-asks")\n${may}` } : file)));
   const bot = await workload(world, 'kim-bot');
   for (const onBehalfOf of [undefined, 'kim']) {
     const reply = await bot.post<{ id: string; hash: string }>('/api/v1/requests', { entitlement: 'orders-write', reason: 'for the night', ...(onBehalfOf ? { onBehalfOf } : {}) });

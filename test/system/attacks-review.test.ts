@@ -86,6 +86,19 @@ test('A02 whoever owned a workload when it asked does not decide on it after han
   await world.apply(demoFiles(world.target.port));
 });
 
+test('I6 a target does not move away from the accounts that stand on it', async () => {
+  const grant = await world.grant('ada', 'orders-read', { seconds: 600 });
+  const apply = (files: readonly SourceFile[]) => they(sam).post('/api/v1/configuration/apply', { files: files.filter(({ path }) => !path.endsWith('.test.yaml')) });
+  const elsewhere = changed(world, `port: ${world.target.port}`, 'port: 1');
+  refused(await apply(elsewhere), 409, 'conflict');
+  done(await apply(changed(world, 'title: Read orders', 'title: Read the orders')));
+  done(await they(ada).post(`/api/v1/grants/${grant.id}/finish`));
+  await world.until('ada', grant.id, 'ended');
+  done(await apply(elsewhere));
+  done(await apply(demoFiles(world.target.port)));
+  assert.deepEqual(await world.roles(), []);
+});
+
 test('F03 metrics are not for whoever comes through a proxy on this machine', async () => {
   const { status } = await fetch(`${world.address}/metrics`);
   assert.equal(status, 200);

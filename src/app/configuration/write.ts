@@ -1,7 +1,7 @@
-import type { Entitlement } from '#domain/entitlement.ts';
+import type { Entitlement, Target } from '#domain/entitlement.ts';
 import type { EntitlementId, FolderId, GroupId, PrincipalId, TargetId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
-import type { App } from '../app.ts';
+import { connectorFor, type App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
 import { createPrincipalIn } from '../signin/create-principal.ts';
 import { takeFromPrincipal, withdrawPending } from '../revoke-everything.ts';
@@ -76,8 +76,19 @@ async function writeTarget({ app, tx, resolved, by }: Writing, { name, change }:
   const config = resolved.targets.get(name);
   if (!wanted || !config) return;
   if (before && before.type !== wanted.type) throw new Refusal('conflict', `target "${name}" is of type ${before.type}; give the new one another name`);
+  const moved = before !== null && !connectorFor(app, wanted.type).samePlace(before.config, config);
+  if (moved && by !== 'system') await refuseWhileHeld(tx, before);
   const id: TargetId = before?.id ?? app.newId('target', tx.now);
   await tx.catalogue.saveTarget({ id, name, type: wanted.type, folder: await folderId(tx, wanted.folder ?? null), config, retiredAt: null });
+}
+
+/** Elsewhere a removal would find nothing, and count as verified, while the account goes on where it was made (invariant 6). */
+async function refuseWhileHeld(tx: Tx, { id, name }: Target): Promise<void> {
+  const held = (await tx.grants.lockLive({ target: id })).filter(({ state }) => state === 'activating' || state === 'active');
+  if (held.length === 0) return;
+  throw new Refusal('conflict', `target "${name}" can't move to another address while ${held.length} grants stand on it`, {
+    hint: 'Revoke everything on it first, then move it; or name the new one as a target of its own.',
+  });
 }
 
 async function writeEntitlement({ app, tx, resolved, by }: Writing, { name, change }: Change): Promise<void> {

@@ -82,6 +82,8 @@ export interface Connector {
   readonly type: string;
   /** Checks a target's configuration and answers it normalised. @throws Refusal `invalid_input` with `field` */
   parseConfig(config: unknown): JsonObject;
+  /** Whether two configurations name the same server: what was made on one is found, and taken away, only there. */
+  samePlace(before: JsonObject, after: JsonObject): boolean;
   /** Checks a scope, answers it normalised. @throws Refusal `invalid_input`, `dangerous_scope` with `field` */
   parseScope(kind: GrantKind, scope: unknown): JsonObject;
   /** Whether `narrow` allows nothing that `wide` does not. Both have been parsed. */

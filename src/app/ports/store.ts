@@ -256,6 +256,11 @@ export interface SessionTable {
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
   cut(filter: SessionFilter & { readonly id?: SessionId }, reason: SessionEndReason): Promise<readonly SessionId[]>;
   end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;
+  /**
+   * The target was read back and holds no session of this part: those that still count as live lapse at `until`, unless
+   * their broker tells of them before.
+   */
+  letLapse(grant: GrantId, part: PartId, until: Date): Promise<void>;
   /** Locks, skipping locked, live sessions whose lease ran out before `before`. */
   lockLost(before: Date, limit: number): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */

@@ -5,6 +5,9 @@ import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { openAttempt, putBack, type Attempt } from './attempt.ts';
 
+/** Time for a living broker to report the end of a session with what it counted. */
+const LAPSE_MS = 2000;
+
 /**
  * Takes one claimed part away from its target and believes nothing but what it reads back. Anything short of that is
  * tried again, for ever.
@@ -20,6 +23,8 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
       if (!(await tx.parts.absent(part.id, part.fence, taken.evidence))) return;
       await tx.log(partAbsent(attempt.grant, part, taken.evidence, taken.residue));
       await noteItAnswers(tx, part.target);
+      // A broker that died can't tell of its sessions; the target, read back, has told.
+      await tx.sessions.letLapse(part.grant, part.id, new Date(tx.now.getTime() + LAPSE_MS));
       await tx.notify('work', 'advance');
     });
   } catch (error) {

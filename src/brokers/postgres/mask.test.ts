@@ -47,6 +47,19 @@ test('passwords go even when literals stay', () => {
   for (const [sql, masked] of table) assert.equal(mask(sql, { hide }), masked);
 });
 
+test('code that is quoted by dollars is not hidden as a value', () => {
+  const table: readonly (readonly [string, string])[] = [
+    ["do $$ begin /* passw */ delete from t where n = 'x'; end $$", "do $$ begin   delete from t where n = 'x'; end $$"],
+    ["/* a */ DO language plpgsql $passw$ begin update u set password = 'hush'; end $passw$", '/* a */ DO language plpgsql $passw$ begin update u set password = ?; end $passw$'],
+    ["create or replace function f() returns void language sql as $$ delete from t -- passw\n$$", 'create or replace function f() returns void language sql as $$ delete from t  \n$$'],
+    ['do $$ broken off passw', 'do $$ broken off passw'],
+    ['do $$ begin execute $q$ passw $q$; end $$; select $$my passwd$$', 'do $$ begin execute ?; end $$; select ?'],
+    ['alter role x password $$hush$$; do $$ x $$', 'alter role x password ?; do $$ x $$'],
+  ];
+  for (const [sql, masked] of table) assert.equal(mask(sql, { hide: 'passwords' }), masked);
+  assert.equal(mask("do $$ begin delete from t where n = 'x' and m = 4; end $$"), 'do $$ begin delete from t where n = ? and m = ?; end $$');
+});
+
 test('whatever the text, a marked literal never shows, and the result is never longer', () => {
   const piece = fc.oneof(
     fc.constantFrom("'", '"', '$$', '$a$', '--', '/*', '*/', '\n', 'E', '\\', 'select ', ' ', ',', '1', '\u00e9'),

@@ -39,6 +39,8 @@ export function maskSql(source: Uint8Array, from: number, to: number, rules: Mas
   let fill = 0;
   // A password literal may be preceded by `=`, white space or a comment, and go on in the next literal.
   let armed = false;
+  // What DO and CREATE FUNCTION quote by dollars is code, not a value: it is taken apart like the text around it.
+  let [head, code] = ['', false];
   const copy = (start: number, end: number) => {
     for (let read = start; read < end; read++) out[fill++] = source[read] as number;
   };
@@ -51,7 +53,8 @@ export function maskSql(source: Uint8Array, from: number, to: number, rules: Mas
       if (all || armed || speaksOfPasswords(source, at, end)) out[fill++] = HIDDEN;
       else copy(at, end);
     } else if (byte === DOLLAR && (end = endOfDollar(source, at, to)) > 0) {
-      if (all || armed || speaksOfPasswords(source, at, end)) out[fill++] = HIDDEN;
+      if (code && !armed) fill += maskBody(source, at, end, rules).copy(out, fill);
+      else if (all || armed || speaksOfPasswords(source, at, end)) out[fill++] = HIDDEN;
       else copy(at, end);
     } else if ((byte === 0x2d && next === 0x2d) || (byte === 0x2f && next === 0x2a)) {
       end = byte === 0x2d ? endOfLine(source, at, to) : endOfComment(source, at, to);
@@ -69,12 +72,18 @@ export function maskSql(source: Uint8Array, from: number, to: number, rules: Mas
     } else if (WORD[byte] || byte === DOLLAR) {
       end = at + 1;
       while (end < to && (WORD[source[end] as number] || source[end] === DOLLAR)) end++;
+      if (!code && (head === '' || head === 'create')) {
+        const word = Buffer.from(source.subarray(at, Math.min(end, at + 10))).toString('latin1').toLowerCase();
+        head ||= word;
+        code = head === 'do' || word === 'function' || word === 'procedure';
+      }
       // The E, U&, B, X or N in front of a literal belongs to it.
       if (!(armed && (source[end] === QUOTE || source[end] === 0x26))) armed = speaksOfPasswords(source, at, end);
       copy(at, end);
     } else {
       end = at + 1;
       if (byte === 0x2c || byte === 0x3b || byte === 0x28 || byte === 0x29) armed = false;
+      if (byte === 0x3b) [head, code] = ['', false];
       out[fill++] = byte;
     }
     at = end;
@@ -110,6 +119,15 @@ function endOfDollar(source: Uint8Array, start: number, to: number): number {
   const tag = Buffer.from(source.subarray(start, open + 1));
   const end = Buffer.from(source.buffer, source.byteOffset, to).indexOf(tag, open + 1);
   return end < 0 ? to : end + tag.length;
+}
+
+/** `$tag$...$tag$` with its inside masked; a string that is broken off has no second tag. */
+function maskBody(source: Uint8Array, start: number, end: number, rules: MaskRules): Buffer {
+  const whole = Buffer.from(source.buffer, source.byteOffset + start, end - start);
+  const tag = whole.subarray(0, whole.indexOf(DOLLAR, 1) + 1);
+  const closed = whole.length >= 2 * tag.length && whole.subarray(-tag.length).equals(tag);
+  const inside = maskSql(whole, tag.length, closed ? whole.length - tag.length : whole.length, rules);
+  return Buffer.concat(closed ? [tag, inside, tag] : [tag, inside]);
 }
 
 function endOfLine(source: Uint8Array, start: number, to: number): number {

@@ -83,7 +83,7 @@ export class Session {
       this.#upstream.leg.onGone(() => this.#relay === null && this.#end('target_closed', null));
       if (recorded.status === 'rejected' || !recorded.value) this.#recorderFailed();
       if (this.#ended) return void this.#upstream.leg.socket.destroy();
-      await within(GATE_MS, this.#context.gate.started(ticket.session, { backendPid: this.#upstream.key.pid }));
+      await within(GATE_MS, this.#context.gate.started(ticket.session, { pid: this.#upstream.key.pid }));
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal('unavailable', 'the session could not be started');
       const said = { refused: refusal.code, message: refusal.message, hint: refusal.details.hint ?? null };

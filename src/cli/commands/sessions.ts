@@ -119,7 +119,7 @@ async function statements(run: Run, [id = '']: readonly string[], { full }: { fu
             { head: 'ms', cell: (each) => each.durationMs?.toFixed(1) ?? null, align: 'right' },
             { head: 'rows', cell: (each) => each.rows, align: 'right' },
             { head: 'outcome', cell: (each) => each.outcome, flexible: true },
-            { head: 'statement', cell: (each) => oneLine(each.text), flexible: true },
+            { head: 'statement', cell: (each) => `${each.truncated ? '[longer than recorded] ' : ''}${oneLine(each.text)}`, flexible: true },
           ], run.paint, columns),
       ...(recording.complete ? [] : [run.paint('dim', '◌ not complete yet: the session is open, or its end was not recorded')]),
     ].join('\n'),

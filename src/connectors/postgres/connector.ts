@@ -26,6 +26,7 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
   return {
     type: 'postgresql',
     parseConfig,
+    samePlace: (before, after) => before['host'] === after['host'] && before['port'] === after['port'],
     parseScope,
     within: (narrow, wide) => within(asScope(narrow), asScope(wide)),
     describe: (kind, scope) => describe(kind, asScope(scope)),

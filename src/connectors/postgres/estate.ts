@@ -2,6 +2,7 @@ import type { Json } from '#domain/json.ts';
 import type { TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';
 import { plainText } from './plain-text.ts';
+import { changePrivileges, heldPrivileges } from './privileges.ts';
 
 /** At most this many things left behind are named; the rest are counted. */
 const MOST_NAMED = 200;
@@ -41,9 +42,20 @@ export async function settleEstate(session: TargetSession, account: { oid: numbe
     await session.rows(`reassign owned by ${quoteIdentifier(account.name)} to ${quoteIdentifier(heir)}`);
   }
   residue.push(...(await removeJobs(session, account.name)));
+  if (!session.superuser) await takeOwnGifts(session, account);
   // What is left under its name now are privileges, default privileges and mentions in policies.
   await session.rows(`drop owned by ${quoteIdentifier(account.name)}`);
   return residue;
+}
+
+/**
+ * DROP OWNED revokes everything of an object at once, and counts a sequence as a table: it is denied where Brevet may
+ * pass on single columns or a sequence's USAGE only. What Brevet gave one by one it may take one by one.
+ */
+async function takeOwnGifts(session: TargetSession, account: { oid: number; name: string }): Promise<void> {
+  const held = await heldPrivileges(session, account.oid);
+  const given = held.filter(({ grantor, grantable }) => grantor === session.config.user && !grantable);
+  await changePrivileges(session, 'revoke', given, account.name);
 }
 
 /** The configured heir, the database's owner, or Brevet's own role when it may not hand things to that one. */

@@ -237,3 +237,16 @@ test('the scope\'s database is gone or closed at the end: the account goes all t
   assert.equal((await world.connector.withdraw(closed.plan)).gone, true);
   assert.ok(!(await exists(name)) && !(await exists(closed.name)));
 });
+
+test('Brevet may pass on single privileges only: a sequence or columns given are no obstacle to the removal', async () => {
+  await world.sql(`create role giver login createrole password 'giver'; grant connect on database orders to giver with grant option;
+    grant usage on schema sales, hr to giver with grant option; grant select, insert on sales.orders to giver with grant option;
+    grant usage on sequence sales.orders_id_seq to giver with grant option; grant select (id, name) on hr.people to giver with grant option`);
+  const target = { ...world.target, credential: 'giver', config: { ...world.target.config, user: 'giver' } };
+  const before = await world.fingerprint();
+  const { plan, name } = await grant({ database: 'orders', verbs: ['select', 'insert'], tables: ['sales.orders'] }, { target });
+  const columns = await grant({ database: 'orders', verbs: ['select'], columns: { 'hr.people': ['id', 'name'] } }, { target });
+  for (const part of [plan, columns.plan]) assert.equal((await world.connector.withdraw(part)).gone, true);
+  assert.equal(await exists(name), false);
+  assert.equal(await world.fingerprint(), before);
+});
