@@ -1,4 +1,5 @@
 import type { GrantId, KeyId } from '#domain/id.ts';
+import { certificateIssued } from '#domain/events/credential-events.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from './actor.ts';
 import type { App } from './app.ts';
@@ -28,6 +29,7 @@ export async function issueCertificate(app: App, authority: Authority, actor: Ac
     const key = await tx.credentials.key(actor.authentication.by as KeyId);
     if (key?.revokedAt !== null) throw new Refusal('unauthenticated', 'the key was revoked meanwhile', { hint: 'Sign in: brevet login' });
     await tx.credentials.insertCertificate({ fingerprint: issued.fingerprint, principal: actor.id, grant: grantId, createdAt: now, notAfter: issued.notAfter });
+    await tx.log(certificateIssued(actor.id, grantId, issued.fingerprint, issued.notAfter));
   });
   return issued;
 }

@@ -1,4 +1,5 @@
 import type { GrantId } from '#domain/id.ts';
+import { connectionTokenIssued } from '#domain/events/credential-events.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from './actor.ts';
 import type { App } from './app.ts';
@@ -31,6 +32,7 @@ export function issueConnectionToken(app: App, identity: Identity, actor: Actor,
     const { handle, secret, verifier } = identity.newConnectionToken();
     const expiresAt = new Date(Math.min(tx.now.getTime() + TOKEN_SECONDS * 1000, grant.deadline.getTime()));
     await tx.credentials.insertToken({ handle, grant: id, principal: actor.id, verifier, createdAt: tx.now, expiresAt });
+    await tx.log(connectionTokenIssued(actor.id, id, expiresAt));
     return { handle, secret, expiresAt };
   });
 }

@@ -44,6 +44,8 @@ function sessionContract(name: string, open: OpenStore): void {
       same(await tx.sessions.renew('brk_2', [made.id], 10_000), [], 'another broker');
       same(await tx.sessions.lockLost(until, 5), []);
       same((await tx.sessions.lockLost(later(until, 1), 5)).map((s) => s.id), [made.id]);
+      assert.deepEqual((await tx.grants.awaiting(until, tx.now)).includes('lost'), false);
+      assert.deepEqual((await tx.grants.awaiting(later(until, 1), tx.now)).includes('lost'), true);
       await tx.sessions.letLapse(has.grant.id, made.part, later(until, 60_000));
       same(await tx.sessions.lockLost(until, 5), [], 'a lease is never lengthened');
       await tx.sessions.letLapse(has.grant.id, made.part, later(until, -5_000));

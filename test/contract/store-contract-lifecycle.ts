@@ -71,6 +71,8 @@ function requestContract(name: string, open: OpenStore): void {
       same((await tx.requests.lockExpired(later(now, 2000), 10)).map((r) => r.id), [first[0]?.id, first[1]?.id]);
       same(await tx.grants.nextInstant(later(now, 5000)), later(now, 1000));
       assert.equal(await tx.grants.nextInstant(later(now, 999)), null);
+      same(await tx.grants.awaiting(later(now, 1000), now), ['expired']);
+      same(await tx.grants.awaiting(later(now, 999), now), []);
     });
   });
 
@@ -141,6 +143,8 @@ function grantContract(name: string, open: OpenStore): void {
       await held(tx, { deadline: later(tx.now, -2000) }), await held(tx, { deadline: later(tx.now, -1000) })] as const);
     const ids = (grants: readonly Grant[]) => grants.map((g) => g.id);
     await store.transaction(async (tx) => {
+      same((await tx.grants.awaiting(tx.now, tx.now)).toSorted(), ['due', 'starting']);
+      same((await tx.grants.awaiting(later(tx.now, 600_000), tx.now)).toSorted(), ['due', 'stale', 'starting']);
       same(ids(await tx.grants.lockStarting(tx.now, 5)), [scheduled.grant.id]);
       same(ids(await tx.grants.lockStale(later(tx.now, 600_000), 5)), [activating.grant.id]);
       same(ids(await tx.grants.lockStale(tx.now, 5)), []);
@@ -184,6 +188,7 @@ function grantContract(name: string, open: OpenStore): void {
     same(await store.transaction((tx) => tx.grants.lockFinished(5)), [], 'a session lives');
     await store.transaction(async (tx) => {
       await tx.sessions.end(open1.id, { at: tx.now, reason: 'grant_ended', statements: 1, bytesIn: 2, bytesOut: 3 });
+      assert.ok((await tx.grants.awaiting(tx.now, tx.now)).includes('finished'));
       same((await tx.grants.lockFinished(5)).map((g) => g.id), [has.grant.id]);
       await tx.grants.endAll([has.grant.id], tx.now);
       same((await tx.grants.byId(has.grant.id))?.endedAt, tx.now);
@@ -210,6 +215,7 @@ function grantContract(name: string, open: OpenStore): void {
     await use.store.transaction(async (tx) => {
       await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);
       same(await tx.grants.lockOverdue(tx.now, 5), []);
+      assert.deepEqual([await tx.grants.awaiting(tx.now, tx.now), await tx.grants.awaiting(tx.now, later(tx.now, 1))].map((found) => found.includes('overdue')), [false, true]);
       const [late] = await tx.grants.lockOverdue(later(tx.now, 1), 5);
       assert.ok(late);
       await tx.grants.update({ ...late, overdueAt: tx.now });

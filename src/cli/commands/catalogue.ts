@@ -18,15 +18,18 @@ export function addCatalogue(shell: Shell): void {
   });
   shell.leaf(program, { use: 'targets', about: 'List the systems, and whether they answer', examples: ['brevet targets'], act: targets });
   const target = shell.group('target', 'Administer one target');
-  shell.leaf(target, {
+  shell.leaf<{ account?: string }>(target, {
     use: 'credential <name>',
     about: "Set Brevet's own credential for a target\nTyped unseen, or read from standard input; never an argument, which other users of the machine could see.",
-    examples: ['brevet target credential orders < orders.secret', 'brevet target credential orders'],
-    act: async (run, [name = '']) => {
+    examples: ['brevet target credential orders < orders.secret', 'brevet target credential orders', 'brevet target credential orders --account exporter'],
+    options: (command) => command.option('--account <name>', 'that of an account on the target which brokered sessions sign in as'),
+    act: async (run, [name = ''], { account }) => {
       const client = await run.client();
-      const credential = await askSecret(run, `Credential for ${name}: `);
+      const of = account === undefined ? name : `${account} on ${name}`;
+      const credential = await askSecret(run, `Credential for ${of}: `);
       if (credential === '') throw new Failure(EXIT.usage, 'the credential is empty');
-      run.answer(await client.call('setCredential', { params: { name }, body: { credential } }), () => `the credential of ${escape(name)} is set`);
+      const body = { credential, ...(account === undefined ? {} : { account }) };
+      run.answer(await client.call('setCredential', { params: { name }, body }), () => `the credential of ${escape(of)} is set`);
     },
   });
   shell.leaf(target, {

@@ -1,4 +1,5 @@
-import { connectorFor } from '#app/app.ts';
+import { connectorFor, type App } from '#app/app.ts';
+import { judgeRequest } from '#app/judge-request.ts';
 import { actorContext, knowPrincipal, policyPrincipal, type Actor } from '#app/actor.ts';
 import { currentPolicies, policyResource } from '#app/ask-policy.ts';
 import { applyConfiguration, planConfiguration, type ConfigurationPlan } from '#app/configuration/apply-configuration.ts';
@@ -30,9 +31,12 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
   const published = (actor: Actor) => viewing(app, actor, ({ tx }) => currentPolicies(tx));
   return {
     targets: ({ actor }) =>
-      viewing(app, actor, async (directory) => ({
-        items: await Promise.all((await directory.tx.catalogue.targets()).filter((one) => one.retiredAt === null || directory.viewer.principal.administrator).map((one) => presentTarget(directory, one))),
-      })),
+      viewing(app, actor, async (directory) => {
+        const { tx, viewer } = directory;
+        const all = await tx.catalogue.targets();
+        const mine = viewer.principal.administrator ? all : await requestableOf(app, directory, actor, all.filter((one) => one.retiredAt === null));
+        return { items: await Promise.all(mine.map((one) => presentTarget(directory, one))) };
+      }),
     async setCredential({ actor, params, body }) {
       const target = await targetOf(actor, params.name);
       await setCredential(app, actor, target.id, body.account ?? null, body.credential);
@@ -67,6 +71,17 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
 
 function wirePlan({ changes, findings, base }: ConfigurationPlan): Answer<'planConfiguration'> {
   return { changes: changes.map((change) => ({ ...change, lines: [...change.lines] })), findings: findings.map((finding) => ({ ...finding })), base };
+}
+
+/** The targets on which policy lets this caller ask for something. */
+async function requestableOf(app: App, { tx }: Directory, actor: Actor, targets: readonly Target[]): Promise<readonly Target[]> {
+  const reachable = new Set<string>();
+  for (const one of await tx.catalogue.entitlements()) {
+    if (one.retiredAt !== null) continue;
+    const { outcome } = await judgeRequest(app, tx, actor, { entitlement: one.name, reason: 'preview', ticket: null, duration: null, startAt: null, onBehalfOf: null, extends: null });
+    if (outcome !== 'refused') for (const part of one.parts) reachable.add(part.target);
+  }
+  return targets.filter((target) => reachable.has(target.id));
 }
 
 async function presentTarget(directory: Directory, target: Target): Promise<Answer<'targets'>['items'][number]> {
