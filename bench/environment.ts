@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import { Client } from 'pg';
 import { debianBin } from '#test/worlds/postgres-server.ts';
 
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ export interface Environment {
 
 export async function readEnvironment(storeUrl: string, quick: boolean): Promise<Environment> {
   const git = async (...args: string[]) => (await run('git', args).catch(() => ({ stdout: 'unknown' }))).stdout.trim();
-  const client = new pg.Client({ connectionString: storeUrl });
+  const client = new Client({ connectionString: storeUrl });
   await client.connect();
   const { rows } = await client.query<{ version: string }>("select current_setting('server_version') as version").finally(() => client.end());
   const target = await debianBin().then((bin) => run(`${bin}/postgres`, ['--version']), () => ({ stdout: 'none' }));

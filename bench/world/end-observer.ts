@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 
 export interface EndObserver {
   /** When each grant was first seen as ended, in milliseconds by the store's clock. */
@@ -16,17 +16,17 @@ const LOOK_MS = 10;
  * `verified: true` have been committed, and whether the role of each is really absent on its target at that moment.
  */
 export async function observeEnds(storeUrl: string, targets: readonly { readonly url: string }[], roleOf: (grant: string) => string | undefined): Promise<EndObserver> {
-  const store = new pg.Client({ connectionString: storeUrl });
-  const clients = targets.map(({ url }) => new pg.Client({ connectionString: url }));
+  const store = new Client({ connectionString: storeUrl });
+  const clients = targets.map(({ url }) => new Client({ connectionString: url }));
   for (const client of [store, ...clients]) {
     client.on('error', () => undefined);
     await client.connect();
   }
   const ended = new Map<string, number>();
   const lies: string[] = [];
-  let stopping = false;
+  const stopping = new AbortController();
   const look = async () => {
-    for (let seen = 0; !stopping; await sleep(LOOK_MS)) {
+    for (let seen = 0; !stopping.signal.aborted; await sleep(LOOK_MS)) {
       // Entries that commit late may be numbered before others that were seen: hence some overlap.
       const { rows } = await store.query<{ arrival: string; grant: string; verified: boolean; ms: number }>(
         `select arrival, grant_id as grant, (body::jsonb -> 'data' ->> 'verified')::boolean as verified,
@@ -49,7 +49,7 @@ export async function observeEnds(storeUrl: string, targets: readonly { readonly
   return {
     ended, lies,
     async stop() {
-      stopping = true;
+      stopping.abort();
       await looking;
       await Promise.all([store, ...clients].map((client) => client.end().catch(() => undefined)));
     },

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 
 export interface SessionOrder {
   readonly key: string;
@@ -29,7 +29,7 @@ const now = () => performance.timeOrigin + performance.now();
 
 async function hold({ key, env, kind }: SessionOrder): Promise<void> {
   if (kind === 'psql') return holdPsql(key, env);
-  const client = new pg.Client({
+  const client = new Client({
     host: env['PGHOST'], port: Number(env['PGPORT']), user: env['PGUSER'], database: env['PGDATABASE'], options: env['PGOPTIONS'],
     ssl: { ca: readFileSync(env['PGSSLROOTCERT'] ?? ''), cert: readFileSync(env['PGSSLCERT'] ?? ''), key: readFileSync(env['PGSSLKEY'] ?? '') },
   });

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from '#contract/routes.ts';
 import type { BrevetWorld } from '#test/worlds/brevet-world.ts';
 import { crowdNames } from './crowd.ts';
 

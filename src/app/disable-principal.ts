@@ -11,6 +11,8 @@ import { takeFromPrincipal, type Taken } from './revoke-everything.ts';
  */
 export function disablePrincipal(app: App, actor: Actor, id: PrincipalId): Promise<Taken> {
   return app.store.transaction(async (tx) => {
+    // One after the other: the last two administrators must not shut each other out at once.
+    if ((await tx.principals.byId(id))?.administrator) await tx.catalogue.lockAll();
     const known = await knowActor(tx, actor.id);
     if (!known.principal.administrator) throw new Refusal('forbidden', 'only administrators disable an identity');
     const principal = await tx.principals.lock(id);

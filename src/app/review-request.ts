@@ -1,6 +1,6 @@
 import { checkDuration, formatDuration } from '#domain/duration.ts';
 import { approvalDeniedSelf, requestApproved, requestDenied, reviewGiven } from '#domain/events/request-events.ts';
-import type { PersonId, RequestId } from '#domain/id.ts';
+import type { KeyId, PersonId, PrincipalId, RequestId } from '#domain/id.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { requestHash, type AccessRequest } from '#domain/request.ts';
@@ -46,6 +46,7 @@ async function reviewIn(app: App, tx: Tx, actor: Actor, id: RequestId, input: Re
   const analysis = analyzeReview(request, reviews, { reviewer: reviewer.principal, memberships: reviewer.memberships, requester: requester.principal }, tx.now);
   const [obstacle] = analysis.unsatisfied;
   if (obstacle) throw new Refusal(obstacle.code, obstacle.message, { facts: { unsatisfied: analysis.unsatisfied.map((u) => u.message) } });
+  await refuseArranged(tx, actor, [request.principal, request.onBehalfOf, requester.principal.owner]);
   // Computed again: a row that was changed behind the store's back does not go by the hash of what it was (A04).
   if (input.hash !== request.hash || requestHash(request) !== request.hash) {
     throw new Refusal('stale_hash', 'the hash is not that of this request', { field: '/hash', hint: 'Read the request again: you decide on exactly what you saw.' });
@@ -88,6 +89,18 @@ async function reviewIn(app: App, tx: Tx, actor: Actor, id: RequestId, input: Re
   const approved: AccessRequest = { ...request, state: 'approved', decidedAt: tx.now };
   await becomeGrant(app, tx, approved, all, actor.id);
   return approved;
+}
+
+/**
+ * Invariant 2, by the long way round: whoever issued the sign-in that this key goes back to could be the one who uses
+ * it. A requester who administers Brevet would otherwise decide under a reviewer's name.
+ */
+async function refuseArranged(tx: Tx, actor: Actor, asking: readonly (PrincipalId | null)[]): Promise<void> {
+  const key = await tx.credentials.key(actor.authentication.by as KeyId);
+  if (key && (key.issuedBy === null || !asking.includes(key.issuedBy))) return;
+  throw new Refusal('own_request', 'your sign-in was arranged by the requester', {
+    hint: 'Another administrator issues you a sign-in link (brevet people link NAME), and you decide with the key it makes.',
+  });
 }
 
 /** A reviewer may cut, never widen: not the time, and not the scope, against what was agreed so far. */

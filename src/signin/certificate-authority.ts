@@ -89,7 +89,7 @@ export function openAuthority(kept: KeyAndCertificate, random: Random): Certific
   const until = (now: Date, ms: number) => {
     const notAfter = new Date(Math.min(now.getTime() + ms, end));
     if (notAfter.getTime() <= now.getTime()) {
-      throw new Refusal('unavailable', "Brevet's certificate authority has run out", { hint: 'Make a new one: brevet keys rotate --authority.' });
+      throw new Refusal('unavailable', "Brevet's certificate authority has run out", { hint: 'Delete the row "authority" of brevet.own_keys and start Brevet again: it makes a new one, which clients must then trust.' });
     }
     return notAfter;
   };

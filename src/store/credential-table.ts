@@ -3,7 +3,7 @@ import type { GrantId, PrincipalId } from '#domain/id.ts';
 import type { Sql } from './sql.ts';
 
 const KEY = `id, principal_id as principal, label, public_key as "publicKey", created_at as "createdAt", signed_in_at as "signedInAt",
-  sign_in_method as "signInMethod", last_used_at as "lastUsedAt", revoked_at as "revokedAt"`;
+  sign_in_method as "signInMethod", issued_by as "issuedBy", last_used_at as "lastUsedAt", revoked_at as "revokedAt"`;
 const TOKEN = `handle, grant_id as "grant", principal_id as principal, verifier, created_at as "createdAt", expires_at as "expiresAt"`;
 
 /** What is spent is spent by one update that only one of any number of racers finds unspent. */
@@ -15,9 +15,9 @@ function keys(sql: Sql): Pick<CredentialTable, 'insertKey' | 'key' | 'keyByPubli
   return {
     insertKey: async (k) => {
       await sql.run(
-        `insert into brevet.keys (id, principal_id, label, public_key, created_at, signed_in_at, sign_in_method, last_used_at, revoked_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-        [k.id, k.principal, k.label, k.publicKey, k.createdAt, k.signedInAt, k.signInMethod, k.lastUsedAt, k.revokedAt]);
+        `insert into brevet.keys (id, principal_id, label, public_key, created_at, signed_in_at, sign_in_method, issued_by, last_used_at, revoked_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+        [k.id, k.principal, k.label, k.publicKey, k.createdAt, k.signedInAt, k.signInMethod, k.issuedBy, k.lastUsedAt, k.revokedAt]);
     },
     key: (id) => sql.row<EnrolledKey & { id: string }>(`select ${KEY} from brevet.keys where id = $1`, [id]),
     keyByPublicKey: (pem) => sql.row<EnrolledKey & { id: string }>(`select ${KEY} from brevet.keys where public_key = $1`, [pem]),
@@ -33,13 +33,13 @@ function keys(sql: Sql): Pick<CredentialTable, 'insertKey' | 'key' | 'keyByPubli
 
 function links(sql: Sql): Pick<CredentialTable, 'insertLink' | 'spendLink'> {
   return {
-    insertLink: async (verifier, principal, at, expiresAt) => {
-      await sql.run('insert into brevet.sign_in_links (verifier, principal_id, created_at, expires_at) values ($1, $2, $3, $4)',
-        [verifier, principal, at, expiresAt]);
+    insertLink: async (verifier, principal, issuedBy, at, expiresAt) => {
+      await sql.run('insert into brevet.sign_in_links (verifier, principal_id, issued_by, created_at, expires_at) values ($1, $2, $3, $4, $5)',
+        [verifier, principal, issuedBy, at, expiresAt]);
     },
-    spendLink: async (verifier, at) => (await sql.row<{ principal: PrincipalId }>(
+    spendLink: (verifier, at) => sql.row<{ principal: PrincipalId; issuedBy: PrincipalId | null }>(
       `update brevet.sign_in_links set consumed_at = $2 where verifier = $1 and consumed_at is null and expires_at > $2
-       returning principal_id as principal`, [verifier, at]))?.principal ?? null,
+       returning principal_id as principal, issued_by as "issuedBy"`, [verifier, at]),
   };
 }
 

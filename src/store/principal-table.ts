@@ -1,3 +1,4 @@
+import type { PrincipalId } from '#domain/id.ts';
 import type { Secrets } from '#app/ports/secrets.ts';
 import type { PrincipalTable } from '#app/ports/store.ts';
 import type { Membership, Principal } from '#domain/principal.ts';
@@ -27,10 +28,10 @@ export function principalTable(sql: Sql, now: Date, { secrets }: { secrets: Pick
       `select m.group_id as "group", g.name as "groupName", m.since
          from brevet.group_members m join brevet.groups g on g.id = m.group_id
         where m.principal_id = $1 order by g.name`, [id]),
-    passwordHash: async (id) =>
-      (await sql.row<{ hash: string | null }>('select password_hash as hash from brevet.principals where id = $1', [id]))?.hash ?? null,
-    setPasswordHash: async (id, hash) => {
-      await sql.run('update brevet.principals set password_hash = $2 where id = $1', [id, hash]);
+    password: (id) => sql.row<{ hash: string; issuedBy: PrincipalId | null }>(
+      'select password_hash as hash, password_issued_by as "issuedBy" from brevet.principals where id = $1 and password_hash is not null', [id]),
+    setPassword: async (id, hash, issuedBy) => {
+      await sql.run('update brevet.principals set password_hash = $2, password_issued_by = $3 where id = $1', [id, hash, issuedBy]);
     },
     eraseSubject: async (id) =>
       (await sql.run('update brevet.subject_keys set sealed = null, destroyed_at = $2 where principal_id = $1 and sealed is not null', [id, now])) === 1,

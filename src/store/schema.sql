@@ -178,10 +178,12 @@ create table brevet.keys (
   created_at timestamp with time zone not null,
   signed_in_at timestamp with time zone not null,
   sign_in_method text not null,
+  issued_by text,
   last_used_at timestamp with time zone,
   revoked_at timestamp with time zone,
   constraint keys_pkey PRIMARY KEY (id),
   constraint keys_public_key_key UNIQUE (public_key),
+  constraint keys_issued_by_fkey FOREIGN KEY (issued_by) REFERENCES brevet.principals(id),
   constraint keys_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id),
   constraint keys_id_check CHECK ((id ~ '^key_'::text))
 );
@@ -271,11 +273,13 @@ create table brevet.principals (
   owner_id text,
   administrator boolean not null default false,
   password_hash text,
+  password_issued_by text,
   disabled_at timestamp with time zone,
   created_at timestamp with time zone not null,
   constraint principals_pkey PRIMARY KEY (id),
   constraint principals_name_key UNIQUE (name),
   constraint principals_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES brevet.principals(id),
+  constraint principals_password_issued_by_fkey FOREIGN KEY (password_issued_by) REFERENCES brevet.principals(id),
   constraint principals_check CHECK (((kind = 'workload'::text) = (owner_id IS NOT NULL))),
   constraint principals_check1 CHECK (((kind = 'person'::text) OR (NOT administrator))),
   constraint principals_check2 CHECK (("left"(id, 3) =
@@ -400,10 +404,12 @@ CREATE INDEX sessions_live_by_lease ON brevet.sessions USING btree (lease_until)
 create table brevet.sign_in_links (
   verifier bytea not null,
   principal_id text not null,
+  issued_by text,
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   consumed_at timestamp with time zone,
   constraint sign_in_links_pkey PRIMARY KEY (verifier),
+  constraint sign_in_links_issued_by_fkey FOREIGN KEY (issued_by) REFERENCES brevet.principals(id),
   constraint sign_in_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id)
 );
 
@@ -464,7 +470,7 @@ CREATE OR REPLACE FUNCTION brevet.grants_move_forward()
 AS $function$
 begin
   if new.state <> old.state and (old.state, new.state) not in (('scheduled', 'activating'), ('scheduled', 'revoking'),
-       ('scheduled', 'ended'), ('activating', 'active'), ('activating', 'revoking'), ('active', 'revoking'), ('revoking', 'ended')) then
+       ('activating', 'active'), ('activating', 'revoking'), ('active', 'revoking'), ('revoking', 'ended')) then
     raise exception 'grant % cannot go from % to %', old.id, old.state, new.state
       using errcode = '23000', constraint = 'grants_move_forward';
   end if;

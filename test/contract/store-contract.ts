@@ -110,15 +110,15 @@ function catalogueContract(name: string, open: OpenStore): void {
     await use.store.transaction(async (tx) => {
       await tx.principals.insert(owner);
       await tx.principals.insert(robot);
-      await tx.principals.setPasswordHash(owner.id, 'argon2id$...');
+      await tx.principals.setPassword(owner.id, 'argon2id$...', null);
     });
     await use.store.transaction(async (tx) => {
       same(await tx.principals.byName(robot.name), robot);
       same(await tx.principals.lock(owner.id), owner);
       same(await tx.principals.ownedBy(owner.id as `per_${string}`), [robot]);
       same((await tx.principals.all()).map(({ id }) => id).sort(), [owner.id, robot.id].sort());
-      assert.equal(await tx.principals.passwordHash(owner.id), 'argon2id$...');
-      assert.equal(await tx.principals.passwordHash(robot.id), null);
+      assert.deepEqual({ ...(await tx.principals.password(owner.id)) }, { hash: 'argon2id$...', issuedBy: null });
+      assert.equal(await tx.principals.password(robot.id), null);
       await tx.principals.update({ ...robot, displayName: 'Renamed', disabledAt: tx.now });
       same(await tx.principals.byId(robot.id), { ...robot, displayName: 'Renamed', disabledAt: tx.now });
       assert.equal(await tx.principals.eraseSubject(owner.id), true);

@@ -99,6 +99,18 @@ test('I6 a target does not move away from the accounts that stand on it', async 
   assert.deepEqual(await world.roles(), []);
 });
 
+test('the last two administrators do not shut each other out at once', async () => {
+  await world.apply(changed(world, 'noor: { name: Noor Haddad }', 'noor: { name: Noor Haddad, administrator: true }'));
+  const noor = await world.as('noor');
+  for (let round = 0; round < 5; round++) {
+    const replies = await Promise.all([they(sam).post('/api/v1/principals/noor/disable'), noor.post('/api/v1/principals/sam/disable')]);
+    const { rows } = await world.database.pool.query<{ n: number }>('select count(*)::int as n from brevet.principals where administrator and disabled_at is null');
+    assert.equal(rows[0]?.n, 1, JSON.stringify(replies.map(({ status }) => status)));
+    await world.database.pool.query('update brevet.principals set disabled_at = null');
+  }
+  await world.apply(demoFiles(world.target.port));
+});
+
 test('F03 metrics are not for whoever comes through a proxy on this machine', async () => {
   const { status } = await fetch(`${world.address}/metrics`);
   assert.equal(status, 200);

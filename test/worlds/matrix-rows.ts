@@ -115,7 +115,7 @@ function identityRows(world: BrevetWorld, ada: Caller): Rows {
   const keyOfAda = () => app.store.transaction(async (tx): Promise<KeyId> => {
     const owner = await tx.credentials.key(ada.keyId as KeyId);
     const id = app.newId('key', tx.now);
-    await tx.credentials.insertKey({ id, principal: owner?.principal as PersonId, label: 'matrix', publicKey: pem('ed25519'), createdAt: tx.now, signedInAt: tx.now, signInMethod: 'link', lastUsedAt: null, revokedAt: null });
+    await tx.credentials.insertKey({ id, principal: owner?.principal as PersonId, label: 'matrix', publicKey: pem('ed25519'), createdAt: tx.now, signedInAt: tx.now, signInMethod: 'link', issuedBy: null, lastUsedAt: null, revokedAt: null });
     return id;
   });
   return {

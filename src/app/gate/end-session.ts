@@ -1,4 +1,4 @@
-import { sessionEnded } from '#domain/events/session-events.ts';
+import { sessionEnded, sessionsEndAsked } from '#domain/events/session-events.ts';
 import type { SessionId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from '../actor.ts';
@@ -22,7 +22,10 @@ export async function endSession(app: App, actor: Actor, id: SessionId): Promise
   await app.store.transaction(async (tx) => {
     const session = await tx.sessions.byId(id);
     if (!session || !(await mayEnd(tx, actor, session.principal, session.grant))) throw new Refusal('not_found', 'there is no such session');
-    if (session.state !== 'ended') await tx.sessions.cut({ id }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
+    if (session.state !== 'ended') {
+      await tx.sessions.cut({ id }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
+      await tx.log(sessionsEndAsked({ session: id, principal: session.principal }, 1, actor.id));
+    }
     await tx.notify('sessions', id);
   });
 }
@@ -33,6 +36,7 @@ export function endSessions(app: App, actor: Actor, of: Parameters<Tx['sessions'
     const known = await knowActor(tx, actor.id);
     if (!known.principal.administrator) throw new Refusal('forbidden', 'only administrators end sessions of others');
     const cut = await tx.sessions.cut(of, 'ended_by_admin');
+    await tx.log(sessionsEndAsked({ ...(of.principal ? { principal: of.principal } : {}), ...(of.target ? { target: of.target } : {}) }, cut.length, actor.id));
     await tx.notify('sessions');
     return cut.length;
   });

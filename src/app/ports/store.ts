@@ -64,8 +64,8 @@ export interface PrincipalTable {
   insert(principal: Principal): Promise<void>;
   update(principal: Principal): Promise<void>;
   memberships(id: PrincipalId): Promise<readonly Membership[]>;
-  passwordHash(id: PrincipalId): Promise<string | null>;
-  setPasswordHash(id: PrincipalId, hash: string): Promise<void>;
+  password(id: PrincipalId): Promise<{ readonly hash: string; readonly issuedBy: PrincipalId | null } | null>;
+  setPassword(id: PrincipalId, hash: string, issuedBy: PrincipalId | null): Promise<void>;
   /** Destroys the key that the personal parts of the log are sealed under. */
   eraseSubject(id: PrincipalId): Promise<boolean>;
 }
@@ -278,6 +278,8 @@ export interface EnrolledKey {
   /** When and how its holder last signed in. */
   readonly signedInAt: Date;
   readonly signInMethod: 'link' | 'password' | 'administrator';
+  /** Who issued the link that this key, or the password behind it, goes back to; `null` for the server itself. */
+  readonly issuedBy: PrincipalId | null;
   readonly lastUsedAt: Date | null;
   readonly revokedAt: Date | null;
 }
@@ -300,9 +302,9 @@ export interface CredentialTable {
   touchKey(id: KeyId, at: Date): Promise<void>;
   /** False when this nonce was used with this key before. */
   spendNonce(key: KeyId, nonce: string, at: Date): Promise<boolean>;
-  insertLink(verifier: Uint8Array, principal: PrincipalId, at: Date, expiresAt: Date): Promise<void>;
+  insertLink(verifier: Uint8Array, principal: PrincipalId, issuedBy: PrincipalId | null, at: Date, expiresAt: Date): Promise<void>;
   /** Whose link it is, if it is live; it is spent by this call, once. */
-  spendLink(verifier: Uint8Array, at: Date): Promise<PrincipalId | null>;
+  spendLink(verifier: Uint8Array, at: Date): Promise<{ readonly principal: PrincipalId; readonly issuedBy: PrincipalId | null } | null>;
   insertToken(token: ConnectionToken): Promise<void>;
   token(handle: string, now: Date): Promise<ConnectionToken | null>;
   /** Spends a live token; exactly one of any number of racers is answered with it. */

@@ -22,9 +22,9 @@ export function signInByLink(app: App, identity: Identity, link: string, enrolme
   const verifier = identity.linkVerifier(link);
   const publicKey = identity.checkSigningKey(enrolment.publicKey);
   return app.store.transaction(async (tx) => {
-    const id = verifier && (await tx.credentials.spendLink(verifier, tx.now));
-    if (!id) throw new Refusal('token_spent', 'this sign-in link was used already, or is too old', { hint: 'An administrator issues a new one: brevet people link NAME' });
-    return await enrol(app, tx, id, { ...enrolment, publicKey }, 'link');
+    const spent = verifier && (await tx.credentials.spendLink(verifier, tx.now));
+    if (!spent) throw new Refusal('token_spent', 'this sign-in link was used already, or is too old', { hint: 'An administrator issues a new one: brevet people link NAME' });
+    return await enrol(app, tx, spent.principal, { ...enrolment, publicKey }, 'link', spent.issuedBy);
   });
 }
 
@@ -33,11 +33,11 @@ export async function signInByPassword(app: App, identity: Identity, name: strin
   const publicKey = identity.checkSigningKey(enrolment.publicKey);
   const found = await app.store.transaction(async (tx) => {
     const principal = await tx.principals.byName(name);
-    return principal?.kind === 'person' ? { id: principal.id, hash: await tx.principals.passwordHash(principal.id) } : null;
+    return principal?.kind === 'person' ? { id: principal.id, password: await tx.principals.password(principal.id) } : null;
   });
-  const right = await identity.verifyPassword(password, found?.hash ?? null);
+  const right = await identity.verifyPassword(password, found?.password?.hash ?? null);
   if (!found || !right) throw new Refusal('unauthenticated', 'the name or the password is wrong');
-  return await app.store.transaction((tx) => enrol(app, tx, found.id, { ...enrolment, publicKey }, 'password'));
+  return await app.store.transaction((tx) => enrol(app, tx, found.id, { ...enrolment, publicKey }, 'password', found.password?.issuedBy ?? null));
 }
 
 /** An administrator enrols a workload's public key; its private key never comes here. @throws Refusal `forbidden`, `not_found` */
@@ -48,16 +48,16 @@ export function enrolWorkloadKey(app: App, identity: Identity, actor: Actor, nam
     const workload = await tx.principals.byName(name);
     if (!known.principal.administrator) throw new Refusal('forbidden', 'only administrators enrol keys of workloads');
     if (workload?.kind !== 'workload') throw new Refusal('not_found', `there is no workload "${name}"`);
-    return await enrol(app, tx, workload.id, { ...enrolment, publicKey }, 'administrator');
+    return await enrol(app, tx, workload.id, { ...enrolment, publicKey }, 'administrator', actor.id);
   });
 }
 
-async function enrol(app: App, tx: Tx, id: PrincipalId, { publicKey, label }: Enrolment, method: EnrolledKey['signInMethod']): Promise<Enrolled> {
+async function enrol(app: App, tx: Tx, id: PrincipalId, { publicKey, label }: Enrolment, method: EnrolledKey['signInMethod'], issuedBy: PrincipalId | null): Promise<Enrolled> {
   const known = await knowPrincipal(tx, id);
   if (!known || isDisabled(known)) throw new Refusal('unauthenticated', 'this identity is disabled');
   if (await tx.credentials.keyByPublicKey(publicKey)) throw new Refusal('conflict', 'this key is enrolled already', { hint: 'Make a new key for each sign-in: brevet login does.' });
   const key: EnrolledKey = {
-    id: app.newId('key', tx.now), principal: id, label, publicKey, createdAt: tx.now, signedInAt: tx.now, signInMethod: method, lastUsedAt: null, revokedAt: null,
+    id: app.newId('key', tx.now), principal: id, label, publicKey, createdAt: tx.now, signedInAt: tx.now, signInMethod: method, issuedBy, lastUsedAt: null, revokedAt: null,
   };
   await tx.credentials.insertKey(key);
   await tx.log(keyEnrolled(id, key.id, method, label));

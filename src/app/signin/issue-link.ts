@@ -27,7 +27,7 @@ export async function issueLinkIn(tx: Tx, identity: Identity, name: string, by: 
   if (principal?.kind !== 'person' || principal.disabledAt !== null) throw new Refusal('not_found', `there is no enabled person "${name}"`);
   const { secret, verifier } = identity.newSignInLink();
   const expiresAt = new Date(tx.now.getTime() + LINK_SECONDS * 1000);
-  await tx.credentials.insertLink(verifier, principal.id, tx.now, expiresAt);
+  await tx.credentials.insertLink(verifier, principal.id, by === 'system' ? null : by, tx.now, expiresAt);
   await tx.log(linkIssued(principal.id, by));
   return { secret, expiresAt };
 }

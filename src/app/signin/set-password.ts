@@ -1,4 +1,5 @@
 import { passwordSet } from '#domain/events/administration-events.ts';
+import type { KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
@@ -10,7 +11,9 @@ export async function setPassword(app: App, identity: Identity, actor: Actor, pa
   await app.store.transaction(async (tx) => {
     const { principal } = await knowActor(tx, actor.id);
     if (principal.kind !== 'person') throw new Refusal('forbidden', 'only people have passwords');
-    await tx.principals.setPasswordHash(actor.id, hash);
+    // A password set with a key that somebody else arranged is no better than that key.
+    const key = await tx.credentials.key(actor.authentication.by as KeyId);
+    await tx.principals.setPassword(actor.id, hash, key?.issuedBy ?? null);
     await tx.log(passwordSet(actor.id));
   });
 }

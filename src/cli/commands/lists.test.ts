@@ -173,6 +173,8 @@ test('a credential comes from standard input and is never shown', async () => {
   assert.deepEqual(world.double.calls.map((call) => [call.params, call.body]), [[{ name: 'orders' }, { credential: 'postgresql://brevet:hunter2@db/orders' }]]);
   assert.doesNotMatch(ran.stdout + ran.stderr, /hunter2/);
   assert.equal((await world.run(['target', 'credential', 'orders', 'hunter2'])).code, 2);
+  await world.run(['target', 'credential', 'orders', '--account', 'exporter'], { stdin: 'hunter2\n' });
+  assert.deepEqual(world.double.calls.at(-1)?.body, { credential: 'hunter2', account: 'exporter' });
 });
 
 test('targets show health; doctor ends in 9 when something is wrong', async () => {

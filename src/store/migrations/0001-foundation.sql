@@ -9,6 +9,8 @@ create table brevet.principals (
   owner_id      text references brevet.principals,
   administrator boolean not null default false,
   password_hash text,
+  -- Who had issued the sign-in behind the password: see keys.issued_by.
+  password_issued_by text references brevet.principals,
   disabled_at   timestamptz,
   created_at    timestamptz not null,
   check ((kind = 'workload') = (owner_id is not null)),
@@ -342,6 +344,8 @@ create table brevet.keys (
   created_at   timestamptz not null,
   signed_in_at timestamptz not null,
   sign_in_method text not null,
+  -- The administrator whose sign-in link, in the end, made this key: whoever arranged a sign-in may have used it.
+  issued_by    text references brevet.principals,
   last_used_at timestamptz,
   revoked_at   timestamptz
 );
@@ -358,6 +362,8 @@ create index signature_nonces_age on brevet.signature_nonces (used_at);
 create table brevet.sign_in_links (
   verifier     bytea primary key,
   principal_id text not null references brevet.principals,
+  -- Null for links that the server itself gave to whoever started it.
+  issued_by    text references brevet.principals,
   created_at   timestamptz not null,
   expires_at   timestamptz not null,
   consumed_at  timestamptz
