@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
 import { test } from 'node:test';
+import type { App } from '#app/app.ts';
+import { readFiles } from '#app/configuration/read-files.ts';
+import { resolve } from '#app/configuration/resolve.ts';
+import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { PROBLEM_CODES } from '#contract/problem.ts';
 import { REFUSAL_CODES } from '#domain/refusal.ts';
+import { createPolicyEngine } from '#policy/cedar-engine.ts';
+import { runPolicyTests } from '#policy/test-cases.ts';
+import { validatePolicies } from '#policy/validate.ts';
 import { codeOf, find, read, sources } from '#test/worlds/repository.ts';
 import { ATTACK_ID, ATTACKS } from './attacks.ts';
 import { attackTests, BLOCKS } from './generated-blocks.ts';
@@ -73,6 +80,29 @@ test('commands that the product and the documents tell people to run exist', () 
     [...text.matchAll(/(?<![\w./-])(?:bin\/)?brevet ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?(?=[\s`'"|).,:;]|$)/gm)].flatMap(([, first = '', second = '']) => (exists(first, second) ? [] : [`${path}: brevet ${first} ${second}`])),
   );
   assert.deepEqual([...new Set(wrong)], []);
+});
+
+test('YAML and policies in the documents are right: every file is accepted, every case of a test passes', () => {
+  const connector = postgresConnector({ random: () => new Uint8Array(32), now: () => new Date(0) });
+  const app = { connectors: new Map([[connector.type, connector]]) } as unknown as App;
+  let [configurations, cases] = [0, 0];
+  for (const path of documents) {
+    const fences = [...read(path).matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text = '']) => ({ language, text }));
+    const policies = fences.filter(({ text }) => text.startsWith('@id(')).map(({ text }, at) => ({ file: `${path}-${at}.cedar`, text }));
+    assert.deepEqual(validatePolicies(policies).filter(({ severity }) => severity === 'error'), [], path);
+    for (const { text } of fences.filter(({ language }) => language === 'yaml')) {
+      if (/^cases:/m.test(text)) {
+        const { passed, failed, cases: judged } = runPolicyTests(createPolicyEngine(), { version: 1, sources: policies }, [{ file: path, text }]);
+        assert.equal(failed, 0, JSON.stringify(judged.filter((one) => !one.passed)));
+        cases += passed;
+      } else if (/^(?:people|targets|entitlements):/m.test(text)) {
+        const { desired, findings } = readFiles([{ path: `${path}.yaml`, text: text.replaceAll(/^ *ca: \|\n(?: {8}.*\n)+/gm, '') }]);
+        assert.deepEqual([...findings, ...resolve(app, desired, new Set()).findings], [], path);
+        configurations += 1;
+      }
+    }
+  }
+  assert.ok(configurations >= 2 && cases >= 2);
 });
 
 test('the codes on the wire are those of the domain', () => {
