@@ -26,7 +26,7 @@ const Settings = z.strictObject({
       processes: z.coerce.number().int().min(0).max(32).default(2),
     })
     .prefault({}),
-  log: z.strictObject({ origin: z.string().regex(/^[a-z0-9.\/-]{1,100}$/).default('brevet.local/log'), public: z.stringbool().or(z.boolean()).default(false) }).prefault({}),
+  log: z.strictObject({ origin: z.string().regex(/^[a-z0-9./-]{1,100}$/).default('brevet.local/log'), public: z.stringbool().or(z.boolean()).default(false) }).prefault({}),
   /** Addresses of proxies whose X-Forwarded-For counts, parted by commas. */
   proxies: z.string().default(''),
   /** Root keys in base64, newest first, instead of the file beside the data. */
