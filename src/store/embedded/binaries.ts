@@ -45,9 +45,11 @@ export async function prepareBinaries(storeFolder: string, account: Account, pac
   const copy = join(storeFolder, COPY_PREFIX + version);
   const earlier = await probe(copy, account);
   if (!(earlier instanceof Error)) return earlier;
-  await onDisk(storeFolder, () => copyWhole(packaged, copy));
+  // Of two first starts each may find the other's copy in its way, or its own half swept: what counts is what stands.
+  const failure = await onDisk(storeFolder, () => copyWhole(packaged, copy, account)).then(() => null, (error: Error) => error);
   const copied = await probe(copy, account);
   if (!(copied instanceof Error)) return copied;
+  if (failure) throw failure;
   throw new Refusal('unsupported', `The embedded PostgreSQL does not run on this machine: ${copied.message}`, {
     hint: 'It needs glibc (not musl). Set DATABASE_URL to a PostgreSQL server (15 or newer).',
   });
@@ -63,15 +65,22 @@ async function link(packaged: string): Promise<void> {
   }
 }
 
-async function copyWhole(packaged: string, copy: string): Promise<void> {
+async function copyWhole(packaged: string, copy: string, account: Account): Promise<void> {
   const half = await mkdtemp(join(dirname(copy), '.copying-'));
-  await cp(packaged, join(half, 'native'), { recursive: true, verbatimSymlinks: true, mode: 0 });
-  await cp(join(packaged, '..', 'package.json'), join(half, 'package.json'));
-  await link(join(half, 'native'));
-  await rm(copy, { recursive: true, force: true });
-  // Another process that made the same copy first is as good.
-  await rename(join(half, 'native'), copy).catch(() => undefined);
-  await rm(half, { recursive: true, force: true });
+  try {
+    const native = join(half, 'native');
+    await cp(packaged, native, { recursive: true, verbatimSymlinks: true, mode: 0 });
+    await cp(join(packaged, '..', 'package.json'), join(half, 'package.json'));
+    await link(native);
+    const placed = await rename(native, copy).then(() => true, () => false);
+    // One stands there: another process's, as good as ours and perhaps in use already; or one that does not run.
+    if (!placed && (await probe(copy, account)) instanceof Error) {
+      await rename(copy, join(half, 'unusable'));
+      await rename(native, copy);
+    }
+  } finally {
+    await rm(half, { recursive: true, force: true });
+  }
   for (const name of await readdir(dirname(copy))) {
     if (name.startsWith(COPY_PREFIX) && name !== basename(copy)) await rm(join(dirname(copy), name), { recursive: true, force: true });
   }

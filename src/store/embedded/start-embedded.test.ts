@@ -179,11 +179,12 @@ describe('the embedded store', { timeout: 120_000 }, () => {
       await assert.rejects(start(join(small, 'data')), refusal('unavailable', /disk is full/));
       assert.deepEqual(await readdir(join(small, 'data')), []);
       await run('umount', [small]);
-      await mount('90m');
+      // Room for a cluster, and for a copy of the programs where these can't be run in place.
+      await mount('170m');
       const before = await start(join(small, 'data'));
       await query(before.connectionOptions, 'create table kept (n int); insert into kept values (7)');
       await before.stop();
-      await writeFile(join(small, 'filler'), Buffer.alloc(95e6)).catch(() => undefined);
+      await writeFile(join(small, 'filler'), Buffer.alloc(180e6)).catch(() => undefined);
       await assert.rejects(start(join(small, 'data')), refusal('unavailable', /disk is full/));
       await rm(join(small, 'filler'));
       const after = await start(join(small, 'data'));
