@@ -27,7 +27,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-const stream = run({ files, concurrency: availableParallelism(), execArgv: ['--disable-warning=ExperimentalWarning'], signal: halt.signal });
+// A file that hangs is a failure that says which file, not a run without an end.
+const stream = run({ files, concurrency: availableParallelism(), timeout: 480_000, execArgv: ['--disable-warning=ExperimentalWarning'], signal: halt.signal });
 stream.on('test:pass', ({ details, skip, name }) => {
   if (details.type === 'suite' || files.includes(name)) return;
   if (skip === undefined || skip === false) count.passed += 1;
