@@ -112,7 +112,7 @@ async function findPort(host: string, port: number): Promise<number> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
     const why = code === 'EADDRINUSE' ? 'is in use' : `can't be had (${code})`;
-    throw new Refusal('unavailable', `port ${port} on ${host} ${why}`, { hint: 'Set another port for the PostgreSQL broker.' });
+    throw new Refusal('unavailable', `port ${port} on ${host} ${why}`, { hint: 'Another Brevet may be running; or set another port for the PostgreSQL broker by BREVET_BROKER_PORT.' });
   }
   const found = (probe.address() as AddressInfo).port;
   probe.close();

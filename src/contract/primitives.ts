@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** What many messages are made of. Every object is strict: a field that is not known is refused. */
 export const ulid = '[0-7][0-9a-hjkmnp-tv-z]{25}';
-const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_${ulid}$`), `an id that starts with ${prefix}_`);
+const id = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_${ulid}$`), `this must be a full id that starts with ${prefix}_`);
 
 export const PrincipalId = id('(?:per|wkl)');
 export const RequestId = id('req');

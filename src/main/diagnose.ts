@@ -33,13 +33,16 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
     if (!credential) say(`target ${name}`, 'error', 'Brevet has no credential for it', `brevet target credential ${name}`);
     else if (health?.unreachableSince) say(`target ${name}`, 'error', `does not answer since ${health.unreachableSince.toISOString()}: ${health.problem ?? ''}`, 'Its removals are tried every few seconds.');
     else if (health?.skewMs && Math.abs(health.skewMs) > app.limits.clockSkewMs) say(`target ${name}`, 'error', `its clock is ${health.skewMs} ms off`, 'Nothing new is granted on it until its clock is right.');
-    else say(`target ${name}`, 'ok', health?.checkedAt ? `answered, version ${health.version ?? 'unknown'}` : 'not used yet');
+    // Answering is not letting in: a wrong password comes from a server that is up.
+    else if (health?.problem) say(`target ${name}`, 'error', `at the last try: ${health.problem}`, `brevet target standing ${name} tries again.`);
+    else if (!health?.checkedAt) say(`target ${name}`, 'warning', 'not tried yet', `brevet target standing ${name} signs in to it.`);
+    else say(`target ${name}`, 'ok', `answered, version ${health.version ?? 'unknown'}`);
   }
   if (targets.length === 0) say('targets', 'warning', 'there are none', 'Describe one in YAML and run: brevet apply FOLDER');
   const policies = await app.store.transaction((tx) => tx.policies.current());
   const findings = policies ? lintPolicies(policies.sources, await catalogueOf(app)) : [];
   if (!policies) say('policies', 'error', 'none are published: nothing can be granted', 'brevet apply FOLDER');
-  else if (findings.length > 0) say('policies', 'warning', `version ${policies.version}, with ${findings.length} findings`, 'brevet policy lint tells which.');
+  else if (findings.length > 0) say('policies', 'warning', `version ${policies.version}, with ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`, 'brevet policy lint tells which.');
   else say('policies', 'ok', `version ${policies.version}`);
   const broker = of.broker();
   if (broker) say('broker', 'ok', `${broker.processes} processes on port ${broker.port}`);

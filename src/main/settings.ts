@@ -71,7 +71,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
   const [section, key] = (issue?.path ?? []).map(String);
   const variable = Object.entries(VARIABLES).find(([, [s, k]]) => (s === null ? k === section : s === section && k === key))?.[0];
   const field = (issue?.path ?? []).map(String).join('.');
-  throw new Refusal('invalid_configuration', `the setting ${field || 'file'} is wrong: ${issue?.message ?? 'unreadable'}`, {
+  throw new Refusal('invalid_configuration', `${field ? `the setting ${field}` : (path ?? 'the settings')} is wrong: ${issue?.message ?? 'unreadable'}`, {
     field: path ?? variable ?? field,
     hint: variable ? `Set it in brevet.yaml or by ${variable}.` : 'See brevet server --help.',
   });

@@ -19,12 +19,13 @@ export async function waitForGrant(app: App, ask: OpenSession, signal: AbortSign
   let looks = 0;
   for (;;) {
     const woken = nextWake(app, signal);
+    // Asked before the door is tried: what is coming now may have come, and stand open, by the time it is tried.
+    const waiting = await somethingIsComing(app, ask);
     try {
       return await openSession(app, ask);
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'no_active_grant') throw error;
       if (signal.aborted || looks >= Math.max(ask.waitSeconds, ask.request === null ? 0 : 10)) throw error;
-      const waiting = await somethingIsComing(app, ask);
       if (!waiting) throw error;
     }
     looks += await woken;

@@ -42,7 +42,7 @@ async function apply(run: Run, [folder = '']: readonly string[], { yes }: { yes?
   run.note(renderPlan(run, plan));
   await demand(run, yes, '\nApply this?');
   const applied = await client.call('applyConfiguration', { body: { files, base: plan.base } });
-  run.answer(applied, () => run.paint('good', `✓ applied: ${applied.changes.length} changes`));
+  run.answer(applied, () => run.paint('good', `✓ applied: ${applied.changes.length} ${applied.changes.length === 1 ? 'change' : 'changes'}`));
   return EXIT.ok;
 }
 
@@ -54,6 +54,8 @@ const SIGNS: { readonly [C in Change['change']]: readonly [Tone, string] } = {
 };
 
 function renderPlan(run: Run, { changes, findings }: Plan): string {
+  // What an object in error would become is not known: listed with the rest it would look like one that goes.
+  if (hasErrors(findings)) return [renderFindings(run, findings), 'nothing is applied until this is mended'].join('\n');
   const blocks = changes.map(({ kind, name, change, lines }) => {
     const [tone, sign] = SIGNS[change];
     return [`${run.paint(tone, sign)}  ${escape(kind)} ${run.paint('bold', escape(name))}`, ...lines.map((line) => `             ${escape(line)}`)].join('\n');

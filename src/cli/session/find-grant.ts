@@ -28,7 +28,7 @@ export async function findGrant(run: Run, name: string): Promise<Grant | null> {
 function usable(grant: Grant): Grant {
   if (grant.actions.connect.allowed) return grant;
   const why = grant.actions.connect.reason ?? `it is ${grant.state}`;
-  throw new Failure(grant.state === 'ended' ? EXIT.notFound : EXIT.state, `${grant.id} can not be connected with: ${why}`, `brevet show ${grant.id}`);
+  throw new Failure(grant.state === 'ended' ? EXIT.notFound : EXIT.state, `${grant.id} can not be used: ${why}`, `brevet show ${grant.id}`);
 }
 
 /** What to do without a grant: wait for a request that is open already, or ask. */
