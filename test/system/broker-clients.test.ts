@@ -181,6 +181,12 @@ test('Ctrl-C in psql cancels the statement', async () => {
   assert.deepEqual((await world.recorded()).statements.map((row) => [row.outcome, row.said.slice(0, 5)]), [['error', '57014']]);
 });
 
+/** A cancel request that comes before the query hits nothing, as it should: the target is to be seen at work first. */
+async function asleep(): Promise<void> {
+  const busy = "select count(*)::int as n from pg_stat_activity where usename = 'carrier' and state = 'active' and query like '%pg_sleep%'";
+  await until(async () => (await server.query(busy)).rows[0].n === 1, 'the query to run on the target');
+}
+
 test('a cancelled session goes on, and a wrong key cancels nothing', async () => {
   const client = new pg.Client({ connectionString: world.url(), ssl: { ca: world.authority.ca } }) as pg.Client & { processID: number; secretKey: number };
   await client.connect();
@@ -191,7 +197,7 @@ test('a cancelled session goes on, and a wrong key cancels nothing', async () =>
   };
   let over = false;
   const slept = client.query('select pg_sleep(60)').catch((error: pg.DatabaseError) => error.code).finally(() => (over = true));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await asleep();
   await cancel(client.secretKey ^ 1);
   await new Promise((resolve) => setTimeout(resolve, 200));
   assert.equal(over, false);
@@ -200,7 +206,7 @@ test('a cancelled session goes on, and a wrong key cancels nothing', async () =>
   assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);
   // libpq 17 encrypts its cancel requests.
   const again = client.query('select pg_sleep(60)').catch((error: pg.DatabaseError) => error.code);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await asleep();
   const encrypted = await openTls(world.broker.port);
   encrypted.resume().write(cancelRequest(client.processID, client.secretKey));
   assert.equal(await again, '57014');
