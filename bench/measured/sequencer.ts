@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '#app/ports/store.ts';
 import type { LogEvent } from '#domain/log-event.ts';
 import type { PrincipalId } from '#domain/id.ts';
-import { runSequencer } from '#store/sequencer.ts';
+import { runSequencer, sqlRoll } from '#store/sequencer.ts';
 import { lifeOfGrant } from '#test/worlds/log-world.ts';
 import { logTree, postgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { monotonic } from '#test/worlds/store-world.ts';
@@ -28,7 +28,7 @@ export const benchmark: Benchmark = {
 
     tell('5,000 entries a second');
     const stop = new AbortController();
-    const sequencing = runSequencer({ ...world.options, store: world.store, tree: logTree, sign: world.sign }, stop.signal);
+    const sequencing = runSequencer({ ...world.options, roll: sqlRoll(world.options.pool), store: world.store, tree: logTree, sign: world.sign }, stop.signal);
     const { lags, written } = await sustained(world.store, events, backlog, seconds);
     stop.abort();
     await sequencing;

@@ -11,7 +11,7 @@ import { makeSecrets } from '#secrets/sealer.ts';
 import { openPool } from '#store/pool.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { postgresStoreWorld, quiet } from '#test/worlds/postgres-store-world.ts';
-import { newId } from '#test/worlds/store-world.ts';
+import { monotonic, newId } from '#test/worlds/store-world.ts';
 import type { Benchmark } from '../benchmark.ts';
 import { median, rounded } from '../statistics.ts';
 import { crowd, crowdNames } from '../world/crowd.ts';
@@ -30,7 +30,7 @@ export const benchmark: Benchmark = {
     const store = postgresStore({ ...world.options, pool });
     const random = { bytes: (count: number) => randomBytes(count) };
     const app: App = {
-      store, newId, random, journal: quiet, policy: createPolicyEngine(),
+      store, newId, random, journal: quiet, monotonic, policy: createPolicyEngine(),
       secrets: makeSecrets(new KeyRing([rootKeyOf(randomBytes(32))]), random),
       connectors: new Map([['postgresql', postgresConnector({ random: (count) => randomBytes(count), now: () => new Date() })]]),
       limits: { ...DEFAULT_LIMITS, pendingRequestsPerPrincipal: 1e9, liveGrantsPerPrincipal: 1e9 },

@@ -1,7 +1,7 @@
 import { Refusal } from '#domain/refusal.ts';
 import type { Connector } from './ports/connector.ts';
 import type { PolicyEngine } from './ports/policy.ts';
-import type { Journal, NewId, Random } from './ports/runtime.ts';
+import type { Journal, Monotonic, NewId, Random } from './ports/runtime.ts';
 import type { Secrets } from './ports/secrets.ts';
 import type { Store } from './ports/store.ts';
 
@@ -14,6 +14,7 @@ export interface App {
   readonly newId: NewId;
   readonly random: Random;
   readonly journal: Journal;
+  readonly monotonic: Monotonic;
   readonly limits: Limits;
 }
 

@@ -15,7 +15,7 @@ import { makeSecrets } from '#secrets/sealer.ts';
 import { makeIdentity } from '#signin/identity.ts';
 import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
-import { runSequencer } from '#store/sequencer.ts';
+import { runSequencer, sqlRoll } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
 import { serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
@@ -55,7 +55,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const store = postgresStore({ pool: opened.pool, newId, secrets, journal, monotonic, encodeEntry });
   opening.use(store);
   const app: App = {
-    store, secrets, newId, random, journal,
+    store, secrets, newId, random, journal, monotonic,
     policy: createPolicyEngine(),
     connectors: new Map([['postgresql', postgresConnector({ random: (count) => random.bytes(count), now: () => new Date() })]]),
     limits: DEFAULT_LIMITS,
@@ -65,8 +65,8 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
 
   const running = new AbortController();
   const loops = Promise.all([
-    runSequencer({ pool: opened.pool, store, tree, sign: checkpointSigner(keys.logSigner), journal, monotonic }, running.signal),
-    runReconciler(app, { monotonic, concurrency: 16, perTarget: 8, sweepEveryMs: 60_000 }, running.signal),
+    runSequencer({ roll: sqlRoll(opened.pool), store, tree, sign: checkpointSigner(keys.logSigner), journal, monotonic }, running.signal),
+    runReconciler(app, { concurrency: 16, perTarget: 8, sweepEveryMs: 60_000 }, running.signal),
   ]);
   opening.defer(async () => {
     running.abort();

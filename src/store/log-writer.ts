@@ -20,10 +20,28 @@ export interface LogRecord {
 /** UTF-8 text, in bytes. */
 export type EncodeEntry = (record: LogRecord) => Uint8Array;
 
+/** An entry as it is kept: the text that is hashed, and what it can be found by. */
+export interface WrittenEntry {
+  readonly id: string;
+  readonly at: Date;
+  readonly type: string;
+  readonly body: string;
+  /** The id that the entry's data holds under this name, or `null`. */
+  about(name: 'grant' | 'request' | 'session' | 'principal'): string | null;
+}
+
 export interface LogWriter {
   add(event: LogEvent): void;
   /** Writes what was added, in its order, in one statement; answers whether there was anything. */
   flush(): Promise<boolean>;
+}
+
+/** Where entries are kept: SQL here, the simulator's tables there. */
+export interface EntryKeeper {
+  /** The sealed keys of those subjects who were not erased. */
+  subjectKeys(subjects: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** Keeps entries in their order. */
+  insert(entries: readonly WrittenEntry[]): Promise<void>;
 }
 
 interface Options {
@@ -38,14 +56,15 @@ interface Options {
  * statement for all their entries. The sequencer of this process is nudged after the commit, those of others poll:
  * a `notify` in every transaction would make PostgreSQL commit them one after another.
  */
-export function logWriter(sql: Sql, now: Date, options: Options): LogWriter {
+export function logWriter(keeper: EntryKeeper, now: Date, options: Options): LogWriter {
   const events: LogEvent[] = [];
   return {
     add: (event) => void events.push(event),
     flush: async () => {
       if (events.length === 0) return false;
-      const keys = await subjectKeys(sql, events);
-      await insertEntries(sql, now, events.map((event) => entryOf(event, now, keys, options)));
+      const subjects = new Set(events.flatMap(({ personal }) => personal?.subject ?? []));
+      const keys = subjects.size === 0 ? new Map<string, Uint8Array>() : await keeper.subjectKeys([...subjects]);
+      await keeper.insert(events.map((event) => entryOf(event, now, keys, options)));
       return true;
     },
   };
@@ -54,23 +73,7 @@ export function logWriter(sql: Sql, now: Date, options: Options): LogWriter {
 /** For these less access must not wait for a key: they are written without their personal part. */
 const TAKES_AWAY = /^(?:grant\.(?:revoking|ended|overdue|part_\w+)|session\.ended)$/;
 
-async function subjectKeys(sql: Sql, events: readonly LogEvent[]): Promise<ReadonlyMap<string, Uint8Array>> {
-  const subjects = new Set(events.flatMap(({ personal }) => personal?.subject ?? []));
-  if (subjects.size === 0) return new Map();
-  const rows = await sql.rows<{ subject: string; sealed: Uint8Array }>(
-    'select principal_id as subject, sealed from brevet.subject_keys where principal_id = any($1) and sealed is not null',
-    [[...subjects]],
-  );
-  return new Map(rows.map(({ subject, sealed }) => [subject, sealed]));
-}
-
-interface Entry {
-  readonly event: LogEvent;
-  readonly id: string;
-  readonly body: string;
-}
-
-function entryOf(event: LogEvent, now: Date, keys: ReadonlyMap<string, Uint8Array>, options: Options): Entry {
+function entryOf(event: LogEvent, now: Date, keys: ReadonlyMap<string, Uint8Array>, options: Options): WrittenEntry {
   const id = options.newId('event', now);
   const body = options.encodeEntry({
     v: 1,
@@ -81,7 +84,7 @@ function entryOf(event: LogEvent, now: Date, keys: ReadonlyMap<string, Uint8Arra
     data: event.data,
     personal: personalPart(event, id, keys, options),
   });
-  return { event, id, body: Buffer.from(body).toString('utf8') };
+  return { id, at: now, type: event.type, body: Buffer.from(body).toString('utf8'), about: (name) => textOf(event.data[name]) };
 }
 
 /** `null` also for a subject who was erased: what is not written need not be forgotten. */
@@ -101,15 +104,26 @@ function personalPart(event: LogEvent, id: string, keys: ReadonlyMap<string, Uin
 
 const textOf = (value: Json | undefined): string | null => (typeof value === 'string' ? value : null);
 
-async function insertEntries(sql: Sql, now: Date, entries: readonly Entry[]): Promise<void> {
-  const column = (name: string) => entries.map(({ event }) => textOf(event.data[name]));
+export function sqlKeeper(sql: Sql): EntryKeeper {
+  return {
+    async subjectKeys(subjects) {
+      const rows = await sql.rows<{ subject: string; sealed: Uint8Array }>(
+        'select principal_id as subject, sealed from brevet.subject_keys where principal_id = any($1) and sealed is not null', [subjects]);
+      return new Map(rows.map(({ subject, sealed }) => [subject, sealed]));
+    },
+    insert: (entries) => insertEntries(sql, entries),
+  };
+}
+
+async function insertEntries(sql: Sql, entries: readonly WrittenEntry[]): Promise<void> {
+  const column = (name: Parameters<WrittenEntry['about']>[0]) => entries.map((entry) => entry.about(name));
   await sql.run(
     `insert into brevet.log_entries (id, at, type, body, grant_id, request_id, session_id, principal_id)
      select e.id, $1, e.type, e.body, e.grant_id, e.request_id, e.session_id, e.principal_id
        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) with ordinality
             as e (id, type, body, grant_id, request_id, session_id, principal_id, ordinal)
       order by e.ordinal`,
-    [now, entries.map((e) => e.id), entries.map((e) => e.event.type), entries.map((e) => e.body),
+    [entries[0]?.at, entries.map((e) => e.id), entries.map((e) => e.type), entries.map((e) => e.body),
       column('grant'), column('request'), column('session'), column('principal')],
   );
 }

@@ -9,7 +9,7 @@ import { credentialTable } from './credential-table.ts';
 import { entryTable } from './entry-table.ts';
 import { grantTable } from './grant-table.ts';
 import { listener } from './listener.ts';
-import { logWriter, type EncodeEntry } from './log-writer.ts';
+import { logWriter, sqlKeeper, type EncodeEntry } from './log-writer.ts';
 import { partTable } from './part-table.ts';
 import { policyTable } from './policy-table.ts';
 import { principalTable } from './principal-table.ts';
@@ -104,7 +104,7 @@ interface Notice {
 }
 
 function transaction(sql: Sql, now: Date, options: PostgresStoreOptions) {
-  const log = logWriter(sql, now, options);
+  const log = logWriter(sqlKeeper(sql), now, options);
   const notices = new Map<string, Notice>();
   const notify = async (topic: Topic, payload = '') => {
     notices.set(`${topic} ${payload}`, { topic, payload });

@@ -5,7 +5,7 @@ import { CompactRange, leafHash } from '#log/merkle-tree.ts';
 import { until } from '#test/contract/store-contract.ts';
 import { logTree, postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { monotonic } from '#test/worlds/store-world.ts';
-import { runSequencer, sequenceBatch } from './sequencer.ts';
+import { runSequencer, sequenceBatch, sqlRoll } from './sequencer.ts';
 
 const told = (use: PostgresStoreWorld, from: number, count: number) => use.store.transaction(async (tx) => {
   for (let i = from; i < from + count; i++) await tx.log({ type: 'test.told', actor: 'system', data: { n: i, words: 'Grüße' } });
@@ -30,7 +30,7 @@ async function checkLog(use: PostgresStoreWorld, size: number): Promise<void> {
 
 test('batches grow one tree, over full and partial tiles', async () => {
   await using use = await postgresStoreWorld();
-  const one = { pool: use.db.pool, tree: logTree, sign: use.sign, batch: 100 };
+  const one = { roll: sqlRoll(use.db.pool), tree: logTree, sign: use.sign, batch: 100 };
   assert.equal(await sequenceBatch(one), 0);
   assert.deepEqual(await use.store.transaction((tx) => tx.entries.head()), { size: 0, checkpoint: null });
   let size = 0;
@@ -46,7 +46,7 @@ test('batches grow one tree, over full and partial tiles', async () => {
 test('several sequencers at once give every entry one number', async () => {
   await using use = await postgresStoreWorld();
   const stop = new AbortController();
-  const options = { pool: use.db.pool, store: use.store, tree: logTree, sign: use.sign, journal: quiet, monotonic, batch: 40 };
+  const options = { roll: sqlRoll(use.db.pool), store: use.store, tree: logTree, sign: use.sign, journal: quiet, monotonic, batch: 40 };
   const running = [1, 2, 3].map(() => runSequencer(options, stop.signal));
   await Promise.all(Array.from({ length: 20 }, (_, i) => told(use, i * 20, 20)));
   await until(async () => (await use.store.transaction((tx) => tx.entries.head())).size === 400);
@@ -59,7 +59,7 @@ test('an entry is covered by a checkpoint within a second, also that of another 
   await using use = await postgresStoreWorld();
   const stop = new AbortController();
   const deaf = { listen: () => () => undefined };
-  const options = { pool: use.db.pool, store: deaf, tree: logTree, sign: use.sign, journal: quiet, monotonic };
+  const options = { roll: sqlRoll(use.db.pool), store: deaf, tree: logTree, sign: use.sign, journal: quiet, monotonic };
   const running = runSequencer(options, stop.signal);
   for (let size = 1; size <= 3; size++) {
     await told(use, size, 1);
@@ -75,7 +75,7 @@ test('what goes wrong in a batch leaves nothing of it', async () => {
   const sign = () => {
     throw new Error('no key');
   };
-  await assert.rejects(sequenceBatch({ pool: use.db.pool, tree: logTree, sign }), /no key/);
+  await assert.rejects(sequenceBatch({ roll: sqlRoll(use.db.pool), tree: logTree, sign }), /no key/);
   const entries = await use.store.transaction((tx) => tx.entries.list({}, 10, null));
   assert.deepEqual(entries.map(({ index }) => index), [null, null, null]);
   assert.equal(await use.store.transaction((tx) => tx.entries.tile(0, 0)), null);

@@ -1,12 +1,12 @@
 import type { Pool } from 'pg';
 import type { Journal, Monotonic } from '#app/ports/runtime.ts';
 import type { Store } from '#app/ports/store.ts';
-import type { LogTree, SignCheckpoint } from '#app/ports/tree.ts';
+import type { GrownTree, LogTree, SignCheckpoint } from '#app/ports/tree.ts';
 import { withConnection } from './connection.ts';
 import { sqlOn, type Sql } from './sql.ts';
 
 export interface SequencerOptions {
-  readonly pool: Pool;
+  readonly roll: LogRoll;
   readonly store: Pick<Store, 'listen'>;
   readonly tree: LogTree;
   readonly sign: SignCheckpoint;
@@ -16,6 +16,21 @@ export interface SequencerOptions {
   readonly batch?: number;
   /** How long at least from one checkpoint to the next. Default 100 ms. */
   readonly everyMs?: number;
+}
+
+/** The log's rows, in one transaction: PostgreSQL's here, the simulator's there. */
+export interface LogRoll {
+  transaction<T>(work: (rows: LogRows) => Promise<T>): Promise<T>;
+}
+
+export interface LogRows {
+  /** The size of the log, held until the end of the transaction; `null` when somebody else holds it. */
+  holdSize(): Promise<number | null>;
+  /** Gives waiting entries their numbers from `size` on, in the order of arrival; answers their leaves in that order. */
+  number(size: number, most: number): Promise<readonly Uint8Array[]>;
+  /** For each level from 0 the hashes of its partial tile; empty where the last one is full. */
+  edge(): Promise<readonly Uint8Array[]>;
+  keep(grown: GrownTree, checkpoint: string): Promise<void>;
 }
 
 /** How long entries of other processes wait at most, since only this one's wake it. */
@@ -61,32 +76,49 @@ export async function runSequencer(options: SequencerOptions, signal: AbortSigna
  * Takes one batch, in one transaction: numbers, tiles and the checkpoint that covers them. Answers how many it took;
  * `null` when another process is at it.
  */
-export function sequenceBatch({ pool, tree, sign, batch = 5_000 }: Pick<SequencerOptions, 'pool' | 'tree' | 'sign' | 'batch'>): Promise<number | null> {
-  return withConnection(pool, async (client) => {
-    await client.query(`begin isolation level read committed; set local search_path = pg_catalog;
-      set local statement_timeout = ${STATEMENT_MS}; set local idle_in_transaction_session_timeout = '10s'`);
-    const taken = await appendWaiting(sqlOn(client, STATEMENT_MS + 5_000), tree, sign, batch);
-    await client.query('commit');
-    return taken;
+export function sequenceBatch({ roll, tree, sign, batch = 5_000 }: Pick<SequencerOptions, 'roll' | 'tree' | 'sign' | 'batch'>): Promise<number | null> {
+  return roll.transaction(async (rows) => {
+    const size = await rows.holdSize();
+    if (size === null) return null;
+    const leaves = await rows.number(size, batch);
+    if (leaves.length === 0) return 0;
+    const grown = tree.append({ size, edge: await rows.edge() }, leaves);
+    if (grown.size !== size + leaves.length) throw new Error('the tree did not grow by what was appended');
+    await rows.keep(grown, sign(grown.size, grown.root));
+    return leaves.length;
   });
 }
 
-async function appendWaiting(sql: Sql, tree: LogTree, sign: SignCheckpoint, batch: number): Promise<number | null> {
-  const state = await sql.row<{ size: number }>('select size::float8 as size from brevet.log_state for no key update skip locked');
-  if (state === null) return null;
-  const leaves = await numberEntries(sql, state.size, batch);
-  if (leaves.length === 0) return 0;
-  const grown = tree.append({ size: state.size, edge: await edgeOf(sql) }, leaves);
-  if (grown.size !== state.size + leaves.length) throw new Error('the tree did not grow by what was appended');
+export function sqlRoll(pool: Pool): LogRoll {
+  return {
+    transaction: (work) => withConnection(pool, async (client) => {
+      await client.query(`begin isolation level read committed; set local search_path = pg_catalog;
+        set local statement_timeout = ${STATEMENT_MS}; set local idle_in_transaction_session_timeout = '10s'`);
+      const answer = await work(rowsOn(sqlOn(client, STATEMENT_MS + 5_000)));
+      await client.query('commit');
+      return answer;
+    }),
+  };
+}
+
+function rowsOn(sql: Sql): LogRows {
+  return {
+    holdSize: async () => (await sql.row<{ size: number }>('select size::float8 as size from brevet.log_state for no key update skip locked'))?.size ?? null,
+    number: (size, most) => numberEntries(sql, size, most),
+    edge: () => edgeOf(sql),
+    keep: (grown, checkpoint) => keep(sql, grown, checkpoint),
+  };
+}
+
+async function keep(sql: Sql, grown: GrownTree, checkpoint: string): Promise<void> {
   await sql.run(
     `insert into brevet.log_tiles (level, number, hashes)
      select t.level, t.number, t.hashes from unnest($1::integer[], $2::bigint[], $3::bytea[]) with ordinality as t (level, number, hashes, turn)
       order by t.turn
      on conflict (level, number) do update set hashes = excluded.hashes`,
     [grown.tiles.map((t) => t.level), grown.tiles.map((t) => t.index), grown.tiles.map((t) => Buffer.from(t.bytes))]);
-  await sql.run('update brevet.log_state set size = $1, checkpoint = $2, signed_at = clock_timestamp()', [grown.size, sign(grown.size, grown.root)]);
+  await sql.run('update brevet.log_state set size = $1, checkpoint = $2, signed_at = clock_timestamp()', [grown.size, checkpoint]);
   await sql.run(`select pg_notify('brevet_log', $1)`, [String(grown.size)]);
-  return leaves.length;
 }
 
 /**

@@ -11,7 +11,7 @@ import { TileEdge } from '#log/tile-edge.ts';
 import { KeyRing, rootKeyOf } from '#secrets/root-key.ts';
 import { makeSecrets } from '#secrets/sealer.ts';
 import { postgresStore, type PostgresStoreOptions } from '#store/postgres-store.ts';
-import { sequenceBatch } from '#store/sequencer.ts';
+import { sequenceBatch, sqlRoll } from '#store/sequencer.ts';
 import { testDatabase, type TestDatabase } from './database.ts';
 import { monotonic, newId } from './store-world.ts';
 
@@ -54,7 +54,7 @@ export async function postgresStoreWorld(journal: Journal = quiet): Promise<Post
     store, db, sign, options,
     keysDown: () => void (down = true),
     sequence: async () => {
-      while ((await sequenceBatch({ pool: db.pool, tree: logTree, sign })) !== 0);
+      while ((await sequenceBatch({ roll: sqlRoll(db.pool), tree: logTree, sign })) !== 0);
     },
     async [Symbol.asyncDispose]() {
       await store[Symbol.asyncDispose]();

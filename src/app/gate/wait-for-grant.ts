@@ -68,17 +68,10 @@ function somethingIsComing(app: App, ask: OpenSession): Promise<boolean> {
 }
 
 /** Resolves at the next change of a request or grant, or after a second, with the seconds that passed at most. */
-function nextWake(app: App, signal: AbortSignal): Promise<number> {
-  return new Promise((resolve) => {
-    const stop = app.store.listen('requests', () => done(0));
-    const timer = setTimeout(() => done(1), LOOK_EVERY_MS);
-    const onAbort = () => done(1);
-    signal.addEventListener('abort', onAbort, { once: true });
-    function done(seconds: number) {
-      clearTimeout(timer);
-      stop();
-      signal.removeEventListener('abort', onAbort);
-      resolve(seconds);
-    }
-  });
+async function nextWake(app: App, signal: AbortSignal): Promise<number> {
+  const woken = new AbortController();
+  const stop = app.store.listen('requests', () => woken.abort());
+  await app.monotonic.sleep(LOOK_EVERY_MS, AbortSignal.any([signal, woken.signal]));
+  stop();
+  return woken.signal.aborted && !signal.aborted ? 0 : 1;
 }

@@ -14,7 +14,7 @@ export interface Journal {
   error(message: string, facts?: Readonly<Record<string, unknown>>): void;
 }
 
-/** A monotonic clock in milliseconds, and sleeping on it. */
+/** A monotonic clock in milliseconds, and sleeping on it. A sleep that is aborted resolves early. */
 export interface Monotonic {
   now(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

@@ -27,10 +27,12 @@ interface Running {
 
 /** Claims due work and attempts it, a bounded number at a time; ends when `signal` aborts and its attempts are over. */
 export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, lane: Lane, signal: AbortSignal, claimMs = CLAIM_MS): Promise<void> {
-  const { monotonic, concurrency, perTarget } = options;
+  const { concurrency, perTarget } = options;
+  const { monotonic } = app;
   const running = new Map<Promise<void>, Running>();
   const younger = (ms: number) => [...running.values()].filter(({ since }) => monotonic.now() - since < ms);
-  const beat = setInterval(() => void keepClaims(app, younger(STUCK_MS), claimMs), claimMs / 3);
+  const over = new AbortController();
+  const beating = beat(app, claimMs / 3, over.signal, () => void keepClaims(app, younger(STUCK_MS), claimMs));
   const start = (claimed: ClaimedPart) => {
     const run: Promise<void> = lane.attempt(app, claimed)
       .catch((error: unknown) => app.journal.error('an attempt was lost', { part: claimed.part.id, message: String(error).slice(0, 300) }))
@@ -48,7 +50,16 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
     if (claimed.length < free || free === 0) await wake.wait(POLL_MS, seen);
   });
   await Promise.all(running.keys());
-  clearInterval(beat);
+  over.abort();
+  await beating;
+}
+
+async function beat(app: App, ms: number, signal: AbortSignal, work: () => void): Promise<void> {
+  for (;;) {
+    await app.monotonic.sleep(ms, signal);
+    if (signal.aborted) return;
+    work();
+  }
 }
 
 async function keepClaims(app: App, running: readonly Running[], claimMs: number): Promise<void> {

@@ -9,7 +9,7 @@ export async function loop(app: App, name: string, signal: AbortSignal, work: ()
       await work();
     } catch (error) {
       app.journal.warn('the reconciler could not go on', { loop: name, message: String(error).slice(0, 300) });
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_AFTER_FAILURE_MS));
+      await app.monotonic.sleep(PAUSE_AFTER_FAILURE_MS, signal);
     }
   }
 }

@@ -1,5 +1,4 @@
 import type { App } from '../app.ts';
-import type { Monotonic } from '../ports/runtime.ts';
 import { advance } from './advance.ts';
 import { runLane } from './lane.ts';
 import { loop } from './loop.ts';
@@ -9,7 +8,6 @@ import { sweepTargets } from './sweep-target.ts';
 import { withdrawPart } from './withdraw-part.ts';
 
 export interface ReconcilerOptions {
-  readonly monotonic: Monotonic;
   /** Attempts at a time in each lane of this process, those not counted that have been slow (lane.ts). */
   readonly concurrency: number;
   /** Attempts at a time on one target, over all processes and per lane. */
@@ -33,9 +31,9 @@ export async function runReconciler(app: App, options: ReconcilerOptions, signal
       loop(app, 'advance', signal, () => advanceUntilDone(app, wake, wakeLanes)),
       runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart }, signal),
       runLane(app, options, provision, { work: 'provision', attempt: provisionPart }, signal),
-      every(app, options, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
-      every(app, options, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
-      every(app, options, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
+      every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
+      every(app, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
+      every(app, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
     ]);
   } finally {
     for (const each of [wake, withdraw, provision]) each.stop();
@@ -65,17 +63,14 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
   return {
     count: () => count,
     now,
-    wait: (ms, seen) =>
-      new Promise((resolve) => {
-        if (signal.aborted || count !== seen) return resolve();
-        const timer = setTimeout(done, Math.max(1, ms));
-        function done() {
-          clearTimeout(timer);
-          sleepers.delete(done);
-          resolve();
-        }
-        sleepers.add(done);
-      }),
+    async wait(ms, seen) {
+      if (signal.aborted || count !== seen) return;
+      const woken = new AbortController();
+      const done = () => woken.abort();
+      sleepers.add(done);
+      await app.monotonic.sleep(Math.max(1, ms), woken.signal);
+      sleepers.delete(done);
+    },
     stop() {
       stopListening();
       signal.removeEventListener('abort', now);
@@ -97,9 +92,9 @@ async function advanceUntilDone(app: App, wake: Wake, wakeLanes: () => void): Pr
   await wake.wait(waitMs, seen);
 }
 
-async function every(app: App, options: ReconcilerOptions, name: string, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+async function every(app: App, name: string, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   await loop(app, name, signal, async () => {
     await work();
-    await options.monotonic.sleep(ms, signal);
+    await app.monotonic.sleep(ms, signal);
   });
 }
