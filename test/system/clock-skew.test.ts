@@ -6,7 +6,7 @@ import { brevetWorld } from '#test/worlds/brevet-world.ts';
 import { until } from '#test/worlds/broker-world.ts';
 
 test('B06 nothing new is granted on a target whose clock is off; a right clock is not asked for before each grant', async () => {
-  await using world = await brevetWorld();
+  await using world = await brevetWorld({ servers: 1 });
   const connectors = world.server.app.connectors as Map<string, Connector>;
   const real = connectors.get('postgresql') as Connector;
   let skewMs = 0;

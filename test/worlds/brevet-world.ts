@@ -64,9 +64,17 @@ export interface BrevetWorld extends AsyncDisposable {
   roles(): Promise<readonly string[]>;
 }
 
+/**
+ * Servers on the store of each world. With `TEST_SERVERS=3` people sign in at one each in turn, and clients connect through the last:
+ * every test that holds on one server has to hold on several.
+ */
+const SERVERS = Number(process.env['TEST_SERVERS'] ?? 1);
+
 export interface WorldOptions {
   readonly files?: (port: number) => readonly SourceFile[];
   readonly brokers?: number;
+  /** For a test that reaches into one server: only that one. */
+  readonly servers?: 1;
   /** How the target's server is started. */
   readonly target?: TestServerOptions;
   /** Connections to the store. */
@@ -86,8 +94,15 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
     { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_BROKER_PROCESSES: String(options.brokers ?? 1), BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent', BREVET_CONNECTIONS: String(options.connections ?? 12) },
     null,
   );
-  const server = await startServer(settings);
-  opening.defer(() => server.stop());
+  const start = async () => {
+    const started = await startServer(settings);
+    opening.defer(() => started.stop());
+    return started;
+  };
+  const server = await start();
+  const servers = [server];
+  while (servers.length < (options.servers ?? SERVERS)) servers.push(await start());
+  const last = servers.at(-1) ?? server;
   const apply = async (files: readonly SourceFile[]) => {
     await server.app.store.transaction(async (tx) => {
       await applyIn(server.app, tx, files, null, 'system');
@@ -98,7 +113,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
 
   const callers = new Map<string, Promise<Caller>>();
   const as = (name: string): Promise<Caller> => {
-    const known = callers.get(name) ?? signIn(server, name);
+    const known = callers.get(name) ?? signIn(servers[callers.size % servers.length] ?? server, name);
     callers.set(name, known);
     return known;
   };
@@ -115,7 +130,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
   return {
     server, database, target, as, apply, until,
     address: server.address,
-    brokerPort: server.brokerPort ?? 0,
+    brokerPort: last.brokerPort ?? 0,
     another: async () => {
       const more = await startServer(settings);
       everything.defer(() => more.stop());
@@ -142,7 +157,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
       await writeFile(join(at, 'ca'), body.authority);
       return {
         PATH: process.env['PATH'] ?? '', PGSSLMODE: 'verify-full', PGSSLKEY: join(at, 'key'), PGSSLCERT: join(at, 'cert'), PGSSLROOTCERT: join(at, 'ca'),
-        PGHOST: 'localhost', PGPORT: String(server.brokerPort), PGUSER: who, PGDATABASE: name, PGCONNECT_TIMEOUT: '10',
+        PGHOST: 'localhost', PGPORT: String(last.brokerPort), PGUSER: who, PGDATABASE: name, PGCONNECT_TIMEOUT: '10',
       };
     },
     async roles() {
