@@ -59,8 +59,8 @@ const OUTCOMES: Readonly<Record<number, StatementOutcome>> = {
 
 const NOTABLE = /\bset\s+(?:(?:local|session)\s+)?(?:role\b|session\s+authorization\b)/i;
 const MOST_ROWS = 1_000_000;
-/** Characters of long texts that one reading gives; a text is given whole with its first execution only. */
-const MOST_LONG = 128 * 1024 * 1024;
+/** Characters of long texts that one reading gives, so that it can be answered; each whole with its first execution only. */
+const MOST_LONG = 64 * 1024 * 1024;
 const LONG_SHOWN = 64 * 1024;
 
 interface Text {
