@@ -23,6 +23,8 @@ export interface Limits {
   readonly pendingRequestsPerPrincipal: number;
   readonly liveGrantsPerPrincipal: number;
   readonly liveTokensPerPrincipal: number;
+  /** Connections that wait in place for an approval, at one server: each looks at the store again and again. */
+  readonly waitingConnectionsPerPrincipal: number;
   /** How long a request waits for its reviewers. */
   readonly requestTtlSeconds: number;
   /** How far ahead a start may lie. */
@@ -35,6 +37,7 @@ export const DEFAULT_LIMITS: Limits = {
   pendingRequestsPerPrincipal: 20,
   liveGrantsPerPrincipal: 50,
   liveTokensPerPrincipal: 50,
+  waitingConnectionsPerPrincipal: 16,
   requestTtlSeconds: 24 * 3600,
   startWithinSeconds: 90 * 86_400,
   clockSkewMs: 60_000,

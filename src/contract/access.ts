@@ -197,8 +197,10 @@ export const Session = z.strictObject({
 export const Statement = z.strictObject({
   at: Instant,
   text: z.string(),
-  /** The text was longer than what is recorded: something may stand behind it. */
+  /** Something of the text is missing here, beyond what is masked. */
   truncated: z.boolean(),
+  /** Of a text of more than 64 KiB: its length, and the SHA-256 of all of it that could be shown, whether it is shown here or not. */
+  long: z.strictObject({ bytes: z.int(), sha256: z.string() }).nullable(),
   /** Some of the text was replaced before it was recorded. */
   masked: z.boolean(),
   durationMs: z.number().nullable(),

@@ -62,7 +62,7 @@ function statementsOf(chunks: readonly Uint8Array[]): { complete: boolean; state
     const start = header === null ? 0 : Date.parse(header.startedAt);
     return {
       complete: ended !== null,
-      statements: statements.map((one) => ({ at: new Date(start + one.at), text: one.sql, truncated: one.truncated, masked: one.masked, durationMs: one.durationMs, rows: one.rows, outcome: one.outcome === 'error' ? `error ${one.said}` : one.outcome })),
+      statements: statements.map((one) => ({ at: new Date(start + one.at), text: one.sql, truncated: one.truncated, long: one.long, masked: one.masked, durationMs: one.durationMs, rows: one.rows, outcome: one.outcome === 'error' ? `error ${one.said}` : one.outcome })),
     };
   } catch (error) {
     if (!(error instanceof BadRecording)) throw error;

@@ -47,6 +47,7 @@ export interface RecordedStatement {
   readonly at: Date;
   readonly text: string;
   readonly truncated: boolean;
+  readonly long: { readonly bytes: number; readonly sha256: string } | null;
   readonly masked: boolean;
   readonly durationMs: number | null;
   readonly rows: number | null;

@@ -16,6 +16,7 @@ import { waitForGrant } from './wait-for-grant.ts';
 export function localGate(app: App, identity: Identity): Gate & Disposable {
   const carried = new Map<SessionId, OpenSession['broker']>();
   const listeners = new Set<(order: SessionOrder) => void>();
+  const waiting = new Map<string, number>();
 
   /** Somebody ended something: asks anew for all sessions of our brokers, and passes on what can't wait. */
   let asking: Promise<void> | null = null;
@@ -37,7 +38,7 @@ export function localGate(app: App, identity: Identity): Gate & Disposable {
       return token?.verifier ?? identity.madeUpVerifier(handle);
     },
     async open(ask, signal) {
-      const answer = await openOrRefuse(app, ask, signal);
+      const answer = await openOrRefuse(app, ask, signal, waiting);
       if ('session' in answer) carried.set(answer.session, ask.broker);
       return answer;
     },
@@ -56,14 +57,34 @@ export function localGate(app: App, identity: Identity): Gate & Disposable {
   };
 }
 
-async function openOrRefuse(app: App, ask: OpenSession, signal: AbortSignal): Promise<SessionTicket | GateRefusal> {
+async function openOrRefuse(app: App, ask: OpenSession, signal: AbortSignal, waiting: Map<string, number>): Promise<SessionTicket | GateRefusal> {
   try {
     return await openSession(app, ask);
   } catch (error) {
+    // The certificate has been looked up by now: its subject is who it says.
     if (error instanceof Refusal && error.code === 'no_active_grant' && ask.proof.by === 'certificate' && (ask.waitSeconds > 0 || ask.request !== null)) {
-      return await waitForGrant(app, ask, signal).catch(asRefusal);
+      return await waitInPlace(app, ask, signal, { waiting, principal: ask.proof.subject }).catch(asRefusal);
     }
     return asRefusal(error);
+  }
+}
+
+/** Lets only so many connections of one principal wait at once (H02). @throws Refusal `quota_exceeded`, and as `waitForGrant` */
+async function waitInPlace(
+  app: App, ask: OpenSession, signal: AbortSignal, { waiting, principal }: { readonly waiting: Map<string, number>; readonly principal: string },
+): Promise<SessionTicket> {
+  const before = waiting.get(principal) ?? 0;
+  const most = app.limits.waitingConnectionsPerPrincipal;
+  if (before >= most) {
+    throw new Refusal('quota_exceeded', `${most} connections of yours wait for an approval already`, { hint: 'Close one of them, or connect when it is approved.' });
+  }
+  waiting.set(principal, before + 1);
+  try {
+    return await waitForGrant(app, ask, signal);
+  } finally {
+    const left = (waiting.get(principal) ?? 1) - 1;
+    if (left === 0) waiting.delete(principal);
+    else waiting.set(principal, left);
   }
 }
 

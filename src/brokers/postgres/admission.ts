@@ -1,12 +1,14 @@
-/** How many connections may be under way before they have proved who they are. */
+/** How many connections may be under way before they have proved who they are, and what bounds them then. */
 export interface AdmissionLimits {
   readonly perAddress: number;
   readonly total: number;
   /** Sessions at once, in this process. */
   readonly sessions: number;
+  /** Connections that ask to wait for an approval, at once, in this process. How many one principal has is the gate's to bound. */
+  readonly waits: number;
 }
 
-export const ADMISSION: AdmissionLimits = { perAddress: 64, total: 1024, sessions: 10_000 };
+export const ADMISSION: AdmissionLimits = { perAddress: 64, total: 1024, sessions: 10_000, waits: 256 };
 
 /**
  * Counts connections that are not signed in yet, so that one address that opens many and says nothing can't keep
@@ -16,6 +18,7 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #byAddress = new Map<string, number>();
   #total = 0;
+  #waits = 0;
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits;
@@ -40,5 +43,12 @@ export class Admission {
       if (left === 0) this.#byAddress.delete(address);
       else this.#byAddress.set(address, left);
     };
+  }
+
+  /** Lets a connection wait for an approval and answers how to count it out, once; or `null`. */
+  wait(): (() => void) | null {
+    if (this.#waits >= this.#limits.waits) return null;
+    this.#waits += 1;
+    return () => void (this.#waits -= 1);
   }
 }

@@ -1,15 +1,16 @@
+import { nameAt, readError, skipName } from './bodies.ts';
 import { code } from './messages.ts';
-import { maskSql, speaksOfPasswords } from './mask.ts';
+import { LongText } from './long-text.ts';
+import { freshStand, maskTokens, speaksOfPasswords, type MaskRules } from './mask.ts';
+import { MaskStream } from './mask-stream.ts';
+import { firstWord, OpaqueStream } from './opaque-stream.ts';
 import { BIND, CLOSE, EXECUTE, PARSE, Pending, QUERY, SYNC } from './pending.ts';
 import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
-import { MAX_TEXT } from './scanner.ts';
+import { AT_ONCE } from './scanner.ts';
 
-/** PostgreSQL keeps this many bytes of a statement's or portal's name: two longer ones may be the same to it. */
-const NAME_BYTES = 63;
 /** More prepared statements than this in one session are an attack. */
 const MOST_NAMES = 1 << 16;
-const MOST_MESSAGE = 200;
 /** Stands for the text of an execution whose failure has been recorded already. */
 const REPORTED = -1;
 /** Client encodings whose characters may hold an ASCII quote or backslash: such text can't be taken apart by bytes. */
@@ -49,6 +50,9 @@ export class Audit {
   #copying = false;
   readonly #skippedStatements = new Map<string, number>();
   readonly #skippedPortals = new Map<string, number>();
+  /** A statement whose pieces are coming in, and the name that its Parse gives it. */
+  #long: LongText | null = null;
+  #longName = '';
   #encoding = 'UTF8';
   #backslashes = false;
   // What the query under way has brought so far.
@@ -73,12 +77,11 @@ export class Audit {
   readonly client = (type: number, bytes: Buffer, from: number, to: number, size: number): void => {
     switch (type) {
       case 0x51: // Q
-        return this.#asked(QUERY, this.#text(bytes, from, to, size, format.SIMPLE), '', '');
-      case 0x50: { // P
-        const name = nameAt(bytes, from, to);
-        const start = skipName(bytes, from, to);
-        return this.#asked(PARSE, this.#text(bytes, start, to, size - (start - from), 0), name, '');
-      }
+        if (size > AT_ONCE) return this.clientPiece(type, bytes, from, to, 0);
+        return this.#asked(QUERY, this.#text(bytes, from, to, format.SIMPLE), '', '');
+      case 0x50: // P
+        if (size > AT_ONCE) return this.clientPiece(type, bytes, from, to, 0);
+        return this.#asked(PARSE, this.#text(bytes, skipName(bytes, from, to), to, 0), nameAt(bytes, from, to), '');
       case 0x42: // B
         return this.#asked(BIND, 0, nameAt(bytes, skipName(bytes, from, to), to), nameAt(bytes, from, to));
       case 0x45: // E
@@ -93,12 +96,36 @@ export class Audit {
         return;
       case 0x46: { // F
         const words = Buffer.from(`function call ${size < 4 ? '' : bytes.readUInt32BE(from)}`);
-        return this.#asked(QUERY, this.#text(words, 0, words.length, words.length, format.SIMPLE), '', '');
+        return this.#asked(QUERY, this.#text(words, 0, words.length, format.SIMPLE), '', '');
       }
       default:
         this.terminated = true;
     }
   };
+
+  /** A piece of a long Query or Parse; with the last one it counts as asked. */
+  readonly clientPiece = (type: number, bytes: Buffer, from: number, to: number, left: number): void => {
+    const simple = type === 0x51;
+    let start = from;
+    if (!this.#long) {
+      this.#longName = simple ? '' : nameAt(bytes, from, to);
+      if (!simple) start = skipName(bytes, from, to);
+      // A name that fills the whole first piece is no honest client's.
+      if (start === to && left > 0) return this.#astray();
+      this.#long = new LongText(this.#recorder, ++this.#texts, simple ? format.SIMPLE : 0, this.#stream(), this.now);
+    }
+    const long = this.#long;
+    long.push(bytes, start, to, left === 0, this.now);
+    this.#secretive ||= long.spoke;
+    if (left > 0) return;
+    this.#long = null;
+    this.#asked(simple ? QUERY : PARSE, long.id, this.#longName, '');
+  };
+
+  #stream(): MaskStream | OpaqueStream {
+    const hide = this.#mask ? 'literals' : 'passwords';
+    return TWISTED.test(this.#encoding) ? new OpaqueStream(hide) : new MaskStream({ hide, backslashes: this.#backslashes });
+  }
 
   /** A message of the target's. */
   readonly target = (type: number, bytes: Buffer, from: number, to: number): void => {
@@ -305,32 +332,31 @@ export class Audit {
     this.#recorder.wrote();
   }
 
-  /** Records a statement's text and answers its number. `size` is how long the rest of the message really is. */
-  #text(bytes: Buffer, from: number, to: number, size: number, flags: number): number {
-    const most = Math.min(to, from + MAX_TEXT);
+  /** Records a statement's text, up to its zero, and answers its number. */
+  #text(bytes: Buffer, from: number, to: number, flags: number): number {
     const zero = bytes.indexOf(0, from);
-    const end = zero >= 0 && zero < most ? zero : most;
-    const cut = end === most && (zero < 0 || zero >= most) && size > end - from ? format.TRUNCATED : 0;
+    const end = zero >= 0 && zero < to ? zero : to;
     const secretive = speaksOfPasswords(bytes, from, end);
     this.#secretive ||= secretive;
     const writer = this.#recorder.writer;
     const hide = this.#mask || secretive;
-    const text = hide ? this.#masked(bytes, from, end) : bytes;
+    const [text, flag] = hide ? this.#masked(bytes, from, end) : [bytes, 0];
     writer.begin(format.TEXT, this.now, end - from + 16);
     writer.number(++this.#texts);
-    writer.byte(flags | cut | (hide ? format.MASKED : 0));
+    writer.byte(flags | flag);
     if (hide) writer.text(text, 0, text.length);
     else writer.text(text, from, end);
     this.#recorder.wrote();
     return this.#texts;
   }
 
-  #masked(bytes: Buffer, from: number, to: number): Buffer {
-    if (TWISTED.test(this.#encoding)) {
-      const word = /^\s*\w*/.exec(bytes.toString('latin1', from, Math.min(to, from + 40)))?.[0] ?? '';
-      return Buffer.from(`${word} ?`).subarray(0, to - from);
-    }
-    return maskSql(bytes, from, to, { hide: this.#mask ? 'literals' : 'passwords', backslashes: this.#backslashes });
+  /** What may be shown of a text, and the flags that say so. */
+  #masked(bytes: Buffer, from: number, to: number): [Buffer, number] {
+    if (TWISTED.test(this.#encoding)) return [firstWord(bytes, from, to), format.MASKED];
+    const stand = freshStand();
+    const rules: MaskRules = { hide: this.#mask ? 'literals' : 'passwords', backslashes: this.#backslashes };
+    const { shown } = maskTokens(bytes, from, to, { rules, stand, last: true });
+    return [shown, format.MASKED | (stand.deep ? format.TRUNCATED : 0)];
   }
 
   #statement(name: string): number {
@@ -347,31 +373,4 @@ export class Audit {
     if (name === '') this.#unnamedPortal = text;
     else if (this.#portals.set(name, text).size > MOST_NAMES) this.abused = true;
   }
-}
-
-function nameAt(bytes: Buffer, from: number, to: number): string {
-  if (from >= to || bytes[from] === 0) return '';
-  let end = from;
-  while (end < to && end - from < NAME_BYTES && bytes[end] !== 0) end++;
-  return bytes.toString('latin1', from, end);
-}
-
-function skipName(bytes: Buffer, from: number, to: number): number {
-  let at = from;
-  while (at < to && bytes[at] !== 0) at++;
-  return Math.min(at + 1, to);
-}
-
-/** SQLSTATE and message of an ErrorResponse that may be broken off. */
-function readError(bytes: Buffer, from: number, to: number): [Buffer, Buffer] {
-  let state: Buffer = Buffer.from('XX000');
-  let message: Buffer = Buffer.alloc(0);
-  for (let at = from; at < to && bytes[at] !== 0; ) {
-    const zero = bytes.indexOf(0, at);
-    const end = zero < 0 || zero > to ? to : zero;
-    if (bytes[at] === code('C') && end - at === 6) state = bytes.subarray(at + 1, end);
-    else if (bytes[at] === code('M')) message = bytes.subarray(at + 1, Math.min(end, at + 1 + MOST_MESSAGE));
-    at = end + 1;
-  }
-  return [state, message];
 }

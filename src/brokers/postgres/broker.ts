@@ -72,7 +72,7 @@ export async function startBroker(settings: BrokerSettings): Promise<Broker> {
       open.delete(raw);
       leave();
     });
-    void serveConnection(context, { raw, address, doorway, patience: limits, proved: leave, cancel });
+    void serveConnection(context, { raw, address, doorway, patience: limits, proved: leave, wait: () => admission.wait(), cancel });
   });
   server.listen({ host: settings.host, port: settings.port, reusePort: settings.reusePort ?? false, backlog: 1024 });
   await once(server, 'listening');

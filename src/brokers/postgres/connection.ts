@@ -31,6 +31,8 @@ export interface Connection {
   readonly patience: Patience;
   /** The client has proved who it is: it no longer counts as half open. */
   proved(): void;
+  /** Counts it among those that may wait for an approval, and answers how to count it out; `null` when there are too many. */
+  wait(): (() => void) | null;
   /** Carries out a CancelRequest, here or in a sibling process. */
   cancel(key: CancelKey): Promise<void>;
 }
@@ -89,7 +91,10 @@ async function signIn(context: BrokerContext, connection: Connection, leg: Leg, 
   // Before this the client may hear no notice, and a wait for approval is long: it is told that its proof held.
   socket.write(authentication(AUTH_OK));
 
-  const answer = await openSession(context, leg, proof, wishes, connection.address);
+  const waits = wishes.waitSeconds > 0 || wishes.request !== null;
+  const leave = waits ? connection.wait() : () => undefined;
+  if (leave === null) throw new Refusal('quota_exceeded', 'too many connections wait for an approval here', { hint: 'Connect when it is approved.' });
+  const answer = await openSession(context, leg, proof, wishes, connection.address).finally(leave);
   if (answer === null) return void socket.destroy();
   if ('refused' in answer) {
     socket.write(speech(refusalSpeech(answer)));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { maskSql, speaksOfPasswords, type MaskRules } from './mask.ts';
+import { freshStand, maskSql, maskTokens, speaksOfPasswords, type MaskRules } from './mask.ts';
 
 const mask = (sql: string, rules: Partial<MaskRules> = {}) => {
   const bytes = Buffer.from(sql);
@@ -58,6 +58,15 @@ test('code that is quoted by dollars is not hidden as a value', () => {
   ];
   for (const [sql, masked] of table) assert.equal(mask(sql, { hide: 'passwords' }), masked);
   assert.equal(mask("do $$ begin delete from t where n = 'x' and m = 4; end $$"), 'do $$ begin delete from t where n = ? and m = ?; end $$');
+});
+
+test('H03 code quoted in code without end neither ends the process nor takes its time', () => {
+  const sql = Array.from({ length: 100_000 }, (_, n) => `do $a${n}$ `).join('');
+  const stand = freshStand();
+  const bytes = Buffer.from(`${sql} passw 'hush'`);
+  const { shown } = maskTokens(bytes, 0, bytes.length, { rules: { hide: 'passwords', backslashes: false }, stand, last: true });
+  assert.equal(shown.toString(), 'do $a0$ do $a1$ do $a2$ do $a3$ do $a4$ do $a5$ do $a6$ do $a7$ do ?');
+  assert.equal(stand.deep, true);
 });
 
 test('whatever the text, a marked literal never shows, and the result is never longer', () => {

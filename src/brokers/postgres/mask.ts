@@ -17,7 +17,7 @@ const BACKSLASH = 0x5c;
 const HIDDEN = 0x3f;
 
 /** Letters, digits, `_`, and every byte above ASCII, as PostgreSQL counts identifiers. */
-const WORD = new Uint8Array(256).map((_, byte) => Number(byte > 127 || /\w/.test(String.fromCharCode(byte))));
+export const WORD = new Uint8Array(256).map((_, byte) => Number(byte > 127 || /\w/.test(String.fromCharCode(byte))));
 const DIGIT = new Uint8Array(256).map((_, byte) => Number(byte >= 0x30 && byte <= 0x39));
 
 /** Whether `passw` stands anywhere in these bytes, in any case: only such text needs the `passwords` rules. */
@@ -32,70 +32,128 @@ export function speaksOfPasswords(text: Uint8Array, from: number, to: number): b
   return false;
 }
 
-/** The masked text of `source[from, to)`. */
-export function maskSql(source: Uint8Array, from: number, to: number, rules: MaskRules): Buffer {
-  const out = Buffer.allocUnsafe(to - from);
-  const all = rules.hide === 'literals';
-  let fill = 0;
-  // A password literal may be preceded by `=`, white space or a comment, and go on in the next literal.
-  let armed = false;
-  // What DO and CREATE FUNCTION quote by dollars is code, not a value: it is taken apart like the text around it.
-  let [head, code] = ['', false];
-  const copy = (start: number, end: number) => {
-    for (let read = start; read < end; read++) out[fill++] = source[read] as number;
-  };
-  for (let at = from; at < to; ) {
-    const byte = source[at] as number;
-    const next = source[at + 1];
-    let end: number;
-    if (byte === QUOTE) {
-      end = endOfString(source, at, to, rules.backslashes || isEscapeString(source, at, from));
-      if (all || armed || speaksOfPasswords(source, at, end)) out[fill++] = HIDDEN;
-      else copy(at, end);
-    } else if (byte === DOLLAR && (end = endOfDollar(source, at, to)) > 0) {
-      if (code && !armed) fill += maskBody(source, at, end, rules).copy(out, fill);
-      else if (all || armed || speaksOfPasswords(source, at, end)) out[fill++] = HIDDEN;
-      else copy(at, end);
-    } else if ((byte === 0x2d && next === 0x2d) || (byte === 0x2f && next === 0x2a)) {
-      end = byte === 0x2d ? endOfLine(source, at, to) : endOfComment(source, at, to);
-      if (all || speaksOfPasswords(source, at, end)) out[fill++] = 0x20;
-      else copy(at, end);
-    } else if (byte === DOUBLE) {
-      end = endOfString(source, at, to, false, DOUBLE);
-      armed = speaksOfPasswords(source, at, end);
-      copy(at, end);
-    } else if (DIGIT[byte] || (byte === 0x2e && DIGIT[next ?? 0])) {
-      end = endOfNumber(source, at, to);
-      if (all) out[fill++] = HIDDEN;
-      else copy(at, end);
-      armed = false;
-    } else if (WORD[byte] || byte === DOLLAR) {
-      end = at + 1;
-      while (end < to && (WORD[source[end] as number] || source[end] === DOLLAR)) end++;
-      if (!code && (head === '' || head === 'create')) {
-        const word = Buffer.from(source.subarray(at, Math.min(end, at + 10))).toString('latin1').toLowerCase();
-        head ||= word;
-        code = head === 'do' || word === 'function' || word === 'procedure';
-      }
-      // The E, U&, B, X or N in front of a literal belongs to it.
-      if (!(armed && (source[end] === QUOTE || source[end] === 0x26))) armed = speaksOfPasswords(source, at, end);
-      copy(at, end);
-    } else {
-      end = at + 1;
-      if (byte === 0x2c || byte === 0x3b || byte === 0x28 || byte === 0x29) armed = false;
-      if (byte === 0x3b) [head, code] = ['', false];
-      out[fill++] = byte;
-    }
-    at = end;
-  }
-  return out.subarray(0, fill);
+/** Where the tokenizer stands between two tokens. */
+export interface Stand {
+  /** A password literal may be preceded by `=`, white space or a comment, and go on in the next literal. */
+  armed: boolean;
+  /** The last token was a lone E: backslashes escape in the string right behind it. */
+  escape: boolean;
+  /** What DO and CREATE FUNCTION quote by dollars is code, not a value: it is taken apart like the text around it. */
+  code: boolean;
+  head: string;
+  /** How many codes this text is quoted in. One that is quoted too deep is hidden as a value, and `deep` says so. */
+  readonly depth: number;
+  deep: boolean;
 }
 
-/** Whether the quote at `at` is that of `E'...'`: a lone E in front of it. */
-function isEscapeString(source: Uint8Array, at: number, from: number): boolean {
-  if (at - 1 < from || ((source[at - 1] as number) | 32) !== 0x65) return false;
-  const before = at - 2 < from ? 0x20 : (source[at - 2] as number);
-  return !WORD[before] && before !== DOLLAR;
+export function freshStand(depth = 0): Stand {
+  return { armed: false, escape: false, code: false, head: '', depth, deep: false };
+}
+
+/** Nobody quotes code in code in code so often, and each level reads all within it once more (H03). */
+const DEEPEST = 8;
+
+/** The masked text of `source[from, to)`. */
+export function maskSql(source: Uint8Array, from: number, to: number, rules: MaskRules): Buffer {
+  return maskTokens(source, from, to, { rules, stand: freshStand(), last: true }).shown;
+}
+
+/**
+ * Masks token by token. Where this is not the `last` of a text, a token that reaches the end may go on behind it: it is
+ * left for later, and `upTo` says where it begins.
+ */
+export function maskTokens(
+  source: Uint8Array, from: number, to: number,
+  { rules, stand, last }: { readonly rules: MaskRules; readonly stand: Stand; readonly last: boolean },
+): { readonly shown: Buffer; readonly upTo: number; readonly hid: boolean; readonly spoke: boolean } {
+  const out = Buffer.allocUnsafe(to - from);
+  const all = rules.hide === 'literals';
+  let [fill, at, hid, spoke] = [0, from, false, false];
+  while (at < to) {
+    const kind = kindOf(source, at, to);
+    const end = endOf(kind, source, at, to, rules.backslashes || stand.escape);
+    if (end >= to && !last) break;
+    const spoken = kind !== OTHER && kind !== NUMBER && speaksOfPasswords(source, at, end);
+    spoke ||= spoken;
+    const body = kind === DOLLARS && stand.code && !stand.armed;
+    const code = body && stand.depth < DEEPEST;
+    stand.deep ||= body && !code;
+    const value = (kind === STRING || kind === DOLLARS) && !code && (all || stand.armed || body || spoken);
+    const remark = (kind === COMMENT || kind === LINE) && (all || spoken);
+    if (code) fill += maskBody(source, at, end, rules, stand).copy(out, fill);
+    else if (value || remark || (kind === NUMBER && all)) out[fill++] = remark ? 0x20 : HIDDEN;
+    else for (let read = at; read < end; read++) out[fill++] = source[read] as number;
+    hid ||= value || remark || (code && (all || spoken));
+    follow(stand, kind, source, at, end, spoken);
+    at = end;
+  }
+  return { shown: out.subarray(0, fill), upTo: at, hid, spoke };
+}
+
+export const STRING = 1;
+export const DOLLARS = 2;
+export const COMMENT = 3;
+export const LINE = 4;
+export const QUOTED = 5;
+export const NUMBER = 6;
+export const WORDS = 7;
+export const OTHER = 8;
+
+/** What kind of token begins at `at`. */
+export function kindOf(source: Uint8Array, at: number, to: number): number {
+  const byte = source[at] as number;
+  const next = at + 1 < to ? (source[at + 1] as number) : 0;
+  if (byte === QUOTE) return STRING;
+  if (byte === DOLLAR) return endOfDollar(source, at, to) > 0 ? DOLLARS : WORDS;
+  if (byte === 0x2d && next === 0x2d) return LINE;
+  if (byte === 0x2f && next === 0x2a) return COMMENT;
+  if (byte === DOUBLE) return QUOTED;
+  if (DIGIT[byte] || (byte === 0x2e && DIGIT[next])) return NUMBER;
+  return WORD[byte] ? WORDS : OTHER;
+}
+
+function endOf(kind: number, source: Uint8Array, at: number, to: number, backslashes: boolean): number {
+  switch (kind) {
+    case STRING:
+      return endOfString(source, at, to, backslashes);
+    case DOLLARS:
+      return endOfDollar(source, at, to);
+    case COMMENT:
+      return endOfComment(source, at, to);
+    case LINE:
+      return endOfLine(source, at, to);
+    case QUOTED:
+      return endOfString(source, at, to, false, DOUBLE);
+    case NUMBER:
+      return endOfNumber(source, at, to);
+    case WORDS: {
+      let end = at + 1;
+      while (end < to && (WORD[source[end] as number] || source[end] === DOLLAR)) end++;
+      return end;
+    }
+    default:
+      return at + 1;
+  }
+}
+
+/** What a token, `source[at, end)`, means for those behind it. */
+export function follow(stand: Stand, kind: number, source: Uint8Array, at: number, end: number, spoken: boolean): void {
+  const byte = source[at] as number;
+  stand.escape = kind === WORDS && end - at === 1 && (byte | 32) === 0x65;
+  if (kind === QUOTED) stand.armed = spoken;
+  else if (kind === NUMBER) stand.armed = false;
+  else if (kind === WORDS) {
+    if (!stand.code && (stand.head === '' || stand.head === 'create')) {
+      const word = Buffer.from(source.subarray(at, Math.min(end, at + 10))).toString('latin1').toLowerCase();
+      stand.head ||= word;
+      stand.code = stand.head === 'do' || word === 'function' || word === 'procedure';
+    }
+    // The E, U&, B, X or N in front of a literal belongs to it.
+    if (!(stand.armed && (source[end] === QUOTE || source[end] === 0x26))) stand.armed = spoken;
+  } else if (kind === OTHER) {
+    if (byte === 0x2c || byte === 0x3b || byte === 0x28 || byte === 0x29) stand.armed = false;
+    if (byte === 0x3b) [stand.head, stand.code] = ['', false];
+  }
 }
 
 function endOfString(source: Uint8Array, start: number, to: number, backslashes: boolean, quote = QUOTE): number {
@@ -122,11 +180,13 @@ function endOfDollar(source: Uint8Array, start: number, to: number): number {
 }
 
 /** `$tag$...$tag$` with its inside masked; a string that is broken off has no second tag. */
-function maskBody(source: Uint8Array, start: number, end: number, rules: MaskRules): Buffer {
+function maskBody(source: Uint8Array, start: number, end: number, rules: MaskRules, around: Stand): Buffer {
   const whole = Buffer.from(source.buffer, source.byteOffset + start, end - start);
   const tag = whole.subarray(0, whole.indexOf(DOLLAR, 1) + 1);
   const closed = whole.length >= 2 * tag.length && whole.subarray(-tag.length).equals(tag);
-  const inside = maskSql(whole, tag.length, closed ? whole.length - tag.length : whole.length, rules);
+  const stand = freshStand(around.depth + 1);
+  const inside = maskTokens(whole, tag.length, closed ? whole.length - tag.length : whole.length, { rules, stand, last: true }).shown;
+  around.deep ||= stand.deep;
   return Buffer.concat(closed ? [tag, inside, tag] : [tag, inside]);
 }
 

@@ -11,11 +11,15 @@ export const DONE = 4;
 export const RUNNING = 5;
 export const ENCODING = 6;
 export const END = 7;
+export const PIECE = 8;
+export const WHOLE = 9;
 
-/** Flags of a TEXT. */
+/** Flags of a TEXT, and the first two of a WHOLE. */
 export const TRUNCATED = 1;
 export const MASKED = 2;
 export const SIMPLE = 4;
+/** It comes in PIECEs; with a WHOLE, which says what became of it, it has been sent to its end. */
+export const PIECES = 8;
 
 /** How an execution came out. */
 export const OUTCOME_OK = 1;

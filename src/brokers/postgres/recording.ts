@@ -1,4 +1,5 @@
 /** Reads recordings of PostgreSQL sessions back: docs/recording-format-postgres.md. */
+import { webEncoding } from './encodings.ts';
 import * as format from './recording-format.ts';
 
 export interface RecordingHeader {
@@ -21,8 +22,11 @@ export interface StatementRow {
   readonly at: number;
   readonly durationMs: number;
   readonly sql: string;
+  /** Something of the text is missing in `sql`, beyond what is masked. */
   readonly truncated: boolean;
   readonly masked: boolean;
+  /** Of a text that was recorded in pieces: its length in bytes, and the SHA-256 (hex) of all that could be shown of it. */
+  readonly long: { readonly bytes: number; readonly sha256: string } | null;
   /** Executed with parameters, by name or not: the text is that of its Parse. */
   readonly prepared: boolean;
   readonly outcome: StatementOutcome;
@@ -55,11 +59,18 @@ const OUTCOMES: Readonly<Record<number, StatementOutcome>> = {
 
 const NOTABLE = /\bset\s+(?:(?:local|session)\s+)?(?:role\b|session\s+authorization\b)/i;
 const MOST_ROWS = 1_000_000;
+/** Characters of long texts that one reading gives, so that it can be answered; each whole with its first execution only. */
+const MOST_LONG = 64 * 1024 * 1024;
+const LONG_SHOWN = 64 * 1024;
 
 interface Text {
-  readonly sql: string;
-  readonly flags: number;
+  sql: string;
+  flags: number;
   readonly at: number;
+  long: StatementRow['long'];
+  /** What has come of a text that is recorded in pieces. */
+  pieces: Uint8Array[];
+  notable: boolean | null;
   done: boolean;
 }
 
@@ -85,6 +96,7 @@ class Reader {
   readonly #texts = new Map<number, Text>();
   readonly #rows: StatementRow[] = [];
   #running: { text: number; at: number } | null = null;
+  #longGiven = 0;
 
   chunk(chunk: Uint8Array): void {
     this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -98,7 +110,10 @@ class Reader {
       const running = this.#running?.text === id ? this.#running.at : null;
       if ((text.flags & format.SIMPLE) === 0 ? running === null : text.done) continue;
       const at = running ?? text.at;
-      rows.push(this.#row(text, at, this.#now - at, 'running', '', 0, 0, 0));
+      // One that was not even sent to its end was never executed.
+      const outcome = text.flags & format.PIECES ? 'cut' : 'running';
+      if (outcome === 'cut') this.#finish(text, format.TRUNCATED);
+      rows.push(this.#row(text, at, this.#now - at, outcome, '', 0, 0, 0));
     }
     return { header: this.#header, statements: rows, ended: this.#ended, lastAt: this.#now / 1000 };
   }
@@ -117,9 +132,17 @@ class Reader {
       case format.TEXT: {
         const id = this.#number();
         const flags = this.#byte();
-        this.#texts.set(id, { sql: this.#decode(this.#text()), flags, at: this.#now, done: false });
+        this.#texts.set(id, { sql: this.#decode(this.#text()), flags, at: this.#now, long: null, pieces: [], notable: null, done: false });
         return;
       }
+      case format.PIECE: {
+        const text = this.#texts.get(this.#number());
+        const bytes = this.#text();
+        text?.pieces.push(bytes);
+        return;
+      }
+      case format.WHOLE:
+        return this.#whole();
       case format.DONE:
         return this.#done();
       case format.RUNNING:
@@ -134,6 +157,27 @@ class Reader {
       default:
         throw new BadRecording(`an unknown record, ${mark}`);
     }
+  }
+
+  /** What became of a text in pieces. Where its middle was left out, it says so in its place. */
+  #whole(): void {
+    const text = this.#texts.get(this.#number());
+    const flags = this.#byte();
+    const bytes = this.#number();
+    const left = this.#number();
+    const tail = this.#text();
+    const sha256 = this.#text().toString('hex');
+    if (!text) return;
+    if (left > 0) text.pieces.push(Buffer.from(`\n[${left} bytes are not recorded here]\n`));
+    text.pieces.push(tail);
+    text.long = { bytes, sha256 };
+    this.#finish(text, flags);
+  }
+
+  #finish(text: Text, flags: number): void {
+    text.sql = this.#decode(Buffer.concat(text.pieces));
+    text.flags = (text.flags & ~format.PIECES) | flags;
+    text.pieces = [];
   }
 
   #done(): void {
@@ -152,25 +196,28 @@ class Reader {
       const state = this.#text().toString('latin1');
       said = `${state} ${this.#decode(this.#text())}`.trim();
     }
-    const text = this.#texts.get(id) ?? { sql: '(a portal or statement made by SQL)', flags: 0, at: this.#now, done: false };
-    text.done = true;
+    const text = this.#texts.get(id) ?? { sql: '(a portal or statement made by SQL)', flags: 0, at: this.#now, long: null, pieces: [], notable: null, done: false };
     this.#running = null;
     if (this.#rows.length >= MOST_ROWS) throw new BadRecording('too many statements for one reading');
     this.#rows.push(this.#row(text, this.#now - duration, duration, outcome, said, rows, received, sent));
+    text.done = true;
     // A simple query is executed once: its text is not needed again.
     if (text.flags & format.SIMPLE) this.#texts.delete(id);
   }
 
   #row(text: Text, at: number, duration: number, outcome: StatementOutcome, said: string, rows: number, received: number, sent: number): StatementRow {
+    const whole = text.long === null || (!text.done && this.#longGiven + text.sql.length <= MOST_LONG);
+    if (text.long !== null && whole) this.#longGiven += text.sql.length;
     return {
       at: at / 1000,
       durationMs: duration / 1000,
-      sql: text.sql,
-      truncated: (text.flags & format.TRUNCATED) !== 0,
+      sql: whole ? text.sql : text.sql.slice(0, LONG_SHOWN),
+      truncated: !whole || (text.flags & format.TRUNCATED) !== 0,
+      long: text.long,
       masked: (text.flags & format.MASKED) !== 0,
       prepared: (text.flags & format.SIMPLE) === 0,
       outcome, said, rows, received, sent,
-      notable: NOTABLE.test(text.sql),
+      notable: (text.notable ??= NOTABLE.test(text.sql)),
     };
   }
 
@@ -210,27 +257,3 @@ function readHeader(text: string): RecordingHeader {
     throw new BadRecording('its header is not JSON');
   }
 }
-
-/** PostgreSQL's name of an encoding as the Encoding standard knows it; UTF-8, with replacement characters, for the rest. */
-function webEncoding(name: string): string {
-  const plain = name.toUpperCase().replaceAll('_', '');
-  const latin = /^LATIN(\d+)$/.exec(plain);
-  const iso = /^ISO8859(\d+)$/.exec(plain);
-  const windows = /^WIN(\d+)$/.exec(plain);
-  const guess =
-    latin ? `iso-8859-${LATIN[Number(latin[1])] ?? 1}`
-    : iso ? `iso-8859-${iso[1]}`
-    : windows ? `windows-${windows[1]}`
-    : (OTHERS[plain] ?? 'utf-8');
-  try {
-    return new TextDecoder(guess).encoding;
-  } catch {
-    return 'utf-8';
-  }
-}
-
-const LATIN: Readonly<Record<number, number>> = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 9, 6: 10, 7: 13, 8: 14, 9: 15, 10: 16 };
-const OTHERS: Readonly<Record<string, string>> = {
-  EUCJP: 'euc-jp', EUCKR: 'euc-kr', EUCCN: 'gb2312', SJIS: 'shift_jis', BIG5: 'big5', GBK: 'gbk', GB18030: 'gb18030', UHC: 'euc-kr',
-  KOI8R: 'koi8-r', KOI8U: 'koi8-u',
-};

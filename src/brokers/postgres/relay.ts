@@ -44,7 +44,7 @@ export class Relay {
     this.#recorder = recorder;
     this.#clock = clock;
     this.#events = events;
-    this.#fromClient = new Scanner(FRONTEND, audit.client);
+    this.#fromClient = new Scanner(FRONTEND, audit.client, audit.clientPiece);
     this.#fromTarget = new Scanner(BACKEND, audit.target);
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { BACKEND, FRONTEND, MAX_TEXT, Scanner } from './scanner.ts';
+import { AT_ONCE, BACKEND, FRONTEND, Scanner } from './scanner.ts';
 import { frame } from './messages.ts';
 
 /** A stream of messages, cut into chunks at these places. */
@@ -56,12 +56,22 @@ test('impossible messages are refused, cut or not', () => {
   }
 });
 
-test('of a long text only the beginning is kept, of bulk data nothing', () => {
-  const seen: number[] = [];
-  const scanner = new Scanner(FRONTEND, (_, bytes, from, to, size) => seen.push(bytes.length, to - from, size));
-  const long = frame('Q', Buffer.alloc(1_000_000));
-  scanner.scan(long.subarray(0, 10));
-  scanner.scan(long.subarray(10));
-  scanner.scan(frame('d', Buffer.alloc(1_000_000)));
-  assert.deepEqual(seen, [MAX_TEXT + 1, MAX_TEXT + 1, 1_000_000]);
+test('a long statement is shown in pieces, however it is cut; of bulk data nothing is kept', () => {
+  fc.assert(fc.property(fc.integer({ min: -2, max: 100_000 }), fc.array(fc.nat(), { maxLength: 20 }), (more, cuts) => {
+    const body = Buffer.from(Array.from({ length: AT_ONCE + more }, (_, n) => n % 251));
+    const stream = Buffer.concat([frame('d', Buffer.alloc(70_000)), frame('Q', body), frame('S', Buffer.alloc(0))]);
+    const seen: Buffer[] = [];
+    const left: number[] = [];
+    const scanner = new Scanner(FRONTEND, (type, bytes, from, to) => {
+      if (type === 0x51) seen.push(Buffer.from(bytes.subarray(from, to)));
+    }, (type, bytes, from, to, behind) => {
+      assert.equal(type, 0x51);
+      seen.push(Buffer.from(bytes.subarray(from, to)));
+      left.push(behind);
+    });
+    for (const chunk of chunksOf(stream, cuts)) assert.ok(scanner.scan(chunk));
+    assert.ok(Buffer.concat(seen).equals(body));
+    assert.ok(left.length === 0 ? seen.length === 1 : left.at(-1) === 0 && (seen[0] as Buffer).length === AT_ONCE);
+    assert.ok(left.slice(0, -1).every((behind) => behind > 0));
+  }));
 });

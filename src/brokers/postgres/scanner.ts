@@ -3,21 +3,28 @@ import { MAX_LONG, MAX_SHORT } from './messages.ts';
 /** Receives the bodies that a scanner was told to look at. `from` and `to` bound what is there of it in `bytes`. */
 export type Sight = (type: number, bytes: Buffer, from: number, to: number, size: number) => void;
 
+/** Receives a body that is too long to be kept, piece by piece; `left` bytes of it are still to come. */
+export type PieceSight = (type: number, bytes: Buffer, from: number, to: number, left: number) => void;
+
 /** For each message type how large its body may be (-1: the type does not belong here) and how much of it is wanted. */
 export interface Alphabet {
   readonly most: Int32Array;
   readonly wanted: Int32Array;
+  /** Types of which everything is wanted: what is longer is shown in pieces, the first of which has the wanted length. */
+  readonly streamed: Uint8Array;
 }
 
 /**
  * Follows the frames of one direction through chunks that cut them anywhere, in place and without an object per
  * message. Bodies that are of interest are shown whole when they lie in one chunk; when a chunk ends inside, only the
- * wanted beginning is copied, so that a gigabyte in one message costs no memory.
+ * wanted beginning is copied, and the rest passes or is shown in pieces: a gigabyte in one message costs no memory.
  */
 export class Scanner {
   readonly #most: Int32Array;
   readonly #wanted: Int32Array;
+  readonly #streamed: Uint8Array;
   readonly #sight: Sight;
+  readonly #pieces: PieceSight;
   /** Bytes of the current body that have not come yet. */
   #left = 0;
   readonly #header = Buffer.alloc(5);
@@ -26,11 +33,14 @@ export class Scanner {
   #kept: Buffer | null = null;
   #keptFill = 0;
   #keptSize = 0;
+  #streaming = false;
 
-  constructor(alphabet: Alphabet, sight: Sight) {
+  constructor(alphabet: Alphabet, sight: Sight, pieces: PieceSight = () => undefined) {
     this.#most = alphabet.most;
     this.#wanted = alphabet.wanted;
+    this.#streamed = alphabet.streamed;
     this.#sight = sight;
+    this.#pieces = pieces;
   }
 
   /** Whether everything seen so far is whole messages: here, and only here, another message may be put in between. */
@@ -108,6 +118,7 @@ export class Scanner {
     this.#kept = wanted > 0 ? Buffer.allocUnsafe(wanted) : null;
     this.#keptFill = 0;
     this.#keptSize = size;
+    this.#streaming = this.#streamed[type] === 1 && size > wanted;
     if (size === 0) this.#complete();
   }
 
@@ -115,13 +126,28 @@ export class Scanner {
   #body(chunk: Buffer, at: number): number {
     const here = Math.min(this.#left, chunk.length - at);
     if (here > 0) {
+      let from = at;
       if (this.#kept && this.#keptFill < this.#kept.length) {
-        this.#keptFill += chunk.copy(this.#kept, this.#keptFill, at, at + here);
+        const copied = chunk.copy(this.#kept, this.#keptFill, at, at + here);
+        this.#keptFill += copied;
+        from += copied;
       }
       this.#left -= here;
-      if (this.#left === 0) this.#complete();
+      if (this.#streaming) this.#stream(chunk, from, at + here);
+      else if (this.#left === 0) this.#complete();
     }
     return at + here;
+  }
+
+  /** Shows the beginning once it is complete, and then what comes as it comes. */
+  #stream(chunk: Buffer, from: number, to: number): void {
+    const type = this.#header[0] as number;
+    if (this.#kept) {
+      if (this.#keptFill < this.#kept.length) return;
+      this.#pieces(type, this.#kept, 0, this.#kept.length, this.#left + to - from);
+      this.#kept = null;
+    }
+    if (from < to) this.#pieces(type, chunk, from, to, this.#left);
   }
 
   #complete(): void {
@@ -132,24 +158,26 @@ export class Scanner {
   }
 }
 
-function alphabet(short: string, long: string, wanted: Readonly<Record<string, number>>): Alphabet {
+function alphabet(short: string, long: string, wanted: Readonly<Record<string, number>>, streamed = ''): Alphabet {
   const most = new Int32Array(256).fill(-1);
   const want = new Int32Array(256);
+  const stream = new Uint8Array(256);
   for (const letter of short) most[letter.charCodeAt(0)] = MAX_SHORT;
   for (const letter of long) most[letter.charCodeAt(0)] = MAX_LONG;
   for (const [letter, bytes] of Object.entries(wanted)) want[letter.charCodeAt(0)] = bytes;
-  return { most, wanted: want };
+  for (const letter of streamed) stream[letter.charCodeAt(0)] = 1;
+  return { most, wanted: want, streamed: stream };
 }
 
-/** How much of a statement's text is recorded. */
-export const MAX_TEXT = 64 * 1024;
 /** Names have at most 63 bytes on the server, but a client may send more. */
 const NAMES = 1024;
+/** A statement's message of at most this size is looked at, and recorded, in one; a longer one in pieces. */
+export const AT_ONCE = 64 * 1024 + NAMES;
 
 /** What a client may say in a session. A password message, say, has no business here. */
 export const FRONTEND: Alphabet = alphabet('CDEHScfX', 'QPBFd', {
-  Q: MAX_TEXT + 1, P: MAX_TEXT + NAMES, B: 2 * NAMES, C: NAMES, E: NAMES, F: 4, S: 1, X: 1, c: 1, f: 1,
-});
+  Q: AT_ONCE, P: AT_ONCE, B: 2 * NAMES, C: NAMES, E: NAMES, F: 4, S: 1, X: 1, c: 1, f: 1,
+}, 'QP');
 
 /** What a target may say in a session: never again an authentication request, a key or a protocol version. */
 export const BACKEND: Alphabet = alphabet('123CGHIWZcns', 'ADENSTVdt', {

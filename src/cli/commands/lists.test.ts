@@ -84,7 +84,7 @@ test('entitlements say who decides, and why what is locked is locked', async () 
 test('statements, with hostile text and line breaks, one line each', async () => {
   const at = '2026-11-24T12:05:00Z';
   await using world = await signedIn({
-    recording: () => ({ session: sessionId, complete: false, statements: [{ at, text: 'select 1\n  from t', truncated: false, masked: false, durationMs: 1.25, rows: 3, outcome: 'ok' }, { at, text: "select '\u001b]0;x\u0007'", truncated: true, masked: false, durationMs: null, rows: null, outcome: 'refused' }] }),
+    recording: () => ({ session: sessionId, complete: false, statements: [{ at, text: 'select 1\n  from t', truncated: false, long: null, masked: false, durationMs: 1.25, rows: 3, outcome: 'ok' }, { at, text: "select '\u001b]0;x\u0007'", truncated: true, long: { bytes: 20000000, sha256: 'ab'.repeat(32) }, masked: false, durationMs: null, rows: null, outcome: 'refused' }] }),
     sessions: () => page(session),
     endSession: () => ({ ...session, state: 'ended', endedAt: at, endReason: 'ended_by_admin' }),
   });

@@ -106,10 +106,18 @@ async function end(run: Run, [id]: readonly string[], { person, target, yes }: E
   run.answer(ended, () => `${ended.sessions} sessions ended`);
 }
 
+/** What stands in front of a text that is not shown whole. */
+function incomplete({ truncated, long }: Answer<'recording'>['statements'][number], full = false): string {
+  if (!truncated) return '';
+  if (long === null) return '[not whole] ';
+  return `[not whole: ${long.bytes} bytes${full ? `, SHA-256 ${long.sha256}` : ''}] `;
+}
+
 async function statements(run: Run, [id = '']: readonly string[], { full }: { full?: true }): Promise<void> {
   const recording = await (await run.client()).call('recording', { params: { id } });
   const columns = full ? undefined : run.columns;
-  const oneLine = (text: string) => (full ? text : text.replace(/\s+/g, ' ').trim());
+  // A statement may have megabytes, of which a terminal shows a line.
+  const oneLine = (text: string) => (full ? text : (columns === undefined ? text : text.slice(0, 10 * columns)).replace(/\s+/g, ' ').trim());
   run.answer(recording, () =>
     [
       recording.statements.length === 0
@@ -119,7 +127,7 @@ async function statements(run: Run, [id = '']: readonly string[], { full }: { fu
             { head: 'ms', cell: (each) => each.durationMs?.toFixed(1) ?? null, align: 'right' },
             { head: 'rows', cell: (each) => each.rows, align: 'right' },
             { head: 'outcome', cell: (each) => each.outcome, flexible: true },
-            { head: 'statement', cell: (each) => `${each.truncated ? '[longer than recorded] ' : ''}${oneLine(each.text)}`, flexible: true },
+            { head: 'statement', cell: (each) => `${incomplete(each, full)}${oneLine(each.text)}`, flexible: true },
           ], run.paint, columns),
       ...(recording.complete ? [] : [run.paint('dim', '◌ not complete yet: the session is open, or its end was not recorded')]),
     ].join('\n'),
