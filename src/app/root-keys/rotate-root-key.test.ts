@@ -112,8 +112,13 @@ test('a server that cannot load the new key keeps it out of force, and works on 
   await assert.rejects(rotateRootKey({ app: operator.app, keys: blind, monotonic: impatient, tell: () => undefined }), refused('conflict', /do not come to load .* here/));
   assert.equal(await w.opens(), 'of-the-target');
   assert.deepEqual(await types(w.db), []);
-  // The provider comes to hold it; the run after makes no third key. Then it fails, and what is in memory goes on.
+  // Who starts now, with the new key first, seals under the one in force: as after the restore of an older backup.
   w.shelf.keys = both;
+  await using starting = process(w.shelf, w.db);
+  await takeUpRootKeys(starting.app, starting.holding);
+  assert.deepEqual([starting.keys.ids.length, starting.keys.sealsUnder], [2, keys[0]?.id]);
+  await starting.app.store.transaction((tx) => tx.rootKeys.release(starting.holding.server));
+  // The provider comes to hold it; the run after makes no third key. Then it fails, and what is in memory goes on.
   const done = await w.rotate(w.command());
   assert.deepEqual([done.made, done.key, w.shelf.keys.length], [false, both[0]?.id, 2]);
   w.shelf.down = true;
