@@ -39,6 +39,7 @@ export function disablePrincipal(app: App, actor: Actor, id: PrincipalId): Promi
   });
 }
 
+/** @throws Refusal `forbidden`, `not_found`, `wrong_state` for somebody who was erased */
 export async function enablePrincipal(app: App, actor: Actor, id: PrincipalId): Promise<void> {
   await app.store.transaction(async (tx) => {
     const known = await knowActor(tx, actor.id);
@@ -46,6 +47,7 @@ export async function enablePrincipal(app: App, actor: Actor, id: PrincipalId): 
     const principal = await tx.principals.lock(id);
     if (!principal) throw new Refusal('not_found', 'there is no such identity');
     if (principal.disabledAt === null) return;
+    if ((await tx.principals.erasedAt(id)) !== null) throw new Refusal('wrong_state', 'this identity was erased: nobody is behind it any more');
     await tx.principals.update({ ...principal, disabledAt: null });
     await tx.log(principalEnabled(id, actor.id));
   });

@@ -38,7 +38,7 @@ export async function submitIn(app: App, tx: Tx, actor: Actor, input: RequestInp
   };
   const verdict = judgement.outcome === 'approved_by_policy' ? judgement.autoApprove : judgement.request;
   const request: AccessRequest = {
-    ...terms, state: 'pending', verdict: verdictJson(verdict), hash: requestHash(terms), decidedAt: null, decisionReason: null,
+    ...terms, state: 'pending', verdict: verdictJson(verdict), hash: requestHash(terms), decidedAt: null, decisionReason: null, erasedAt: null,
   };
   await tx.requests.insert(request);
   await tx.log(requestSubmitted(request, actor.id));

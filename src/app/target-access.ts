@@ -2,6 +2,7 @@ import type { TargetId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from './app.ts';
 import type { TargetAccess } from './ports/connector.ts';
+import { credentialIdentity } from './ports/sealed-identity.ts';
 import type { Tx } from './ports/store.ts';
 
 /** A target's secrets: Brevet's own, and those of accounts that brokered sessions sign in as. Sealed as one. */
@@ -9,8 +10,6 @@ export interface TargetSecrets {
   readonly own: string | null;
   readonly accounts: Readonly<Record<string, string>>;
 }
-
-export const credentialIdentity = (id: TargetId) => `targets/${id}/credential`;
 
 export async function targetSecrets(app: App, tx: Tx, id: TargetId): Promise<TargetSecrets> {
   const sealed = await tx.catalogue.credential(id);

@@ -27,6 +27,37 @@ export interface CliDeps {
   readonly verifier: LogVerifier;
   /** Everything after `brevet server`. Resolves when the server has stopped. */
   startServer(args: readonly string[]): Promise<ExitCode>;
+  readonly rootKeys: RootKeyCommands;
+}
+
+/** Acts on root keys, on the host of the server; `config` is its settings file. Answers hold ids, never keys. */
+export interface RootKeyCommands {
+  list(config: string | null): Promise<RootKeyList>;
+  rotate(config: string | null, tell: (line: string) => void): Promise<RotatedRootKey>;
+  /** `deleted` is null where keys are given by BREVET_ROOT_KEY. */
+  retire(config: string | null): Promise<{ readonly retired: readonly string[]; readonly deleted: readonly string[] | null }>;
+}
+
+export interface RootKeyList {
+  readonly provider: string;
+  readonly keys: readonly {
+    readonly id: string;
+    readonly state: 'in_force' | 'old' | 'new' | 'retired';
+    /** Whether it is at hand here. */
+    readonly here: boolean;
+    /** How many values of each kind stand under it. */
+    readonly sealed: Readonly<Record<string, number>>;
+  }[];
+  readonly kinds: readonly string[];
+  readonly servers: readonly { readonly host: string; readonly keys: readonly string[]; readonly sealsUnder: string }[];
+}
+
+export interface RotatedRootKey {
+  readonly key: string;
+  readonly made: boolean;
+  readonly rewrapped: number;
+  readonly broken: readonly string[];
+  readonly left: number;
 }
 
 export interface Verification {

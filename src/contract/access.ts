@@ -89,6 +89,8 @@ export const AccessRequest = z.strictObject({
   expiresAt: Instant,
   decidedAt: Instant.nullable(),
   decisionReason: z.string().nullable(),
+  /** When reason and ticket were erased with the person: the hash is of what was asked, not of what is shown. */
+  erasedAt: Instant.nullable(),
   hash: z.string(),
   policyVersion: z.int(),
   verdict: Verdict,

@@ -77,7 +77,7 @@ export const ROUTES = {
   enablePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/enable', access: 'administrator', summary: 'Enable again', params: Named, answer: identity.Principal }),
   issueLink: route({ method: 'POST', path: '/api/v1/principals/:name/sign-in-link', access: 'administrator', summary: 'A one-time link to sign in with', params: Named, answer: identity.SignInLink }),
   enrolWorkloadKey: route({ method: 'POST', path: '/api/v1/principals/:name/keys', access: 'administrator', summary: "Enrol a workload's public key", params: Named, body: identity.NewWorkloadKey, answer: identity.SignedIn }),
-  erasePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/erase', access: 'administrator', summary: 'Destroy the key of the personal parts of the log', params: Named, answer: z.strictObject({}) }),
+  erasePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/erase', access: 'administrator', summary: 'Erase what names or describes somebody who is disabled', params: Named, answer: z.strictObject({}) }),
   revokeOfPerson: route({ method: 'POST', path: '/api/v1/principals/:name/revoke', access: 'administrator', summary: 'Take away everything that somebody holds', params: Named, body: access.Revocation, answer: access.Revoked }),
   targets: route({ method: 'GET', path: '/api/v1/targets', access: 'signed_in', summary: 'Targets that I may request something on, or all for administrators', answer: z.strictObject({ items: z.array(administration.Target) }) }),
   setCredential: route({ method: 'PUT', path: '/api/v1/targets/:name/credential', access: 'administrator', summary: "Set Brevet's own credential for a target", params: Named, body: administration.NewCredential, answer: z.strictObject({}) }),

@@ -33,9 +33,11 @@ export interface AccessRequest {
   readonly hash: string;
   readonly decidedAt: Date | null;
   readonly decisionReason: string | null;
+  /** When reason and ticket were taken out with the person: from then on `hash` is of what was asked, not of what stands here. */
+  readonly erasedAt: Date | null;
 }
 
-export type RequestTerms = Omit<AccessRequest, 'state' | 'verdict' | 'hash' | 'decidedAt' | 'decisionReason'>;
+export type RequestTerms = Omit<AccessRequest, 'state' | 'verdict' | 'hash' | 'decidedAt' | 'decisionReason' | 'erasedAt'>;
 
 /** The SHA-256 (hex) of a request's canonical JSON (RFC 8785). What it leaves out, a reviewer does not approve. */
 export function requestHash(terms: RequestTerms): string {

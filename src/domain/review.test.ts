@@ -29,7 +29,7 @@ function request(more: Partial<AccessRequest> = {}, stages = TWO_STAGES): Access
     id: id('request', 1), principal: ada.id, onBehalfOf: null, entitlementId: entitlement.id, entitlement, extendsGrant: null, reason: 'r', ticket: null, durationSeconds: 600, startAt: null,
     createdAt: SENT, expiresAt: at(60), policyVersion: 1, ...more,
   };
-  return { ...terms, state: 'pending', verdict: {}, hash: requestHash(terms), decidedAt: null, decisionReason: null, ...more };
+  return { ...terms, state: 'pending', verdict: {}, hash: requestHash(terms), decidedAt: null, decisionReason: null, erasedAt: null, ...more };
 }
 
 function review(reviewer: number, stage: number, narrowed: Narrowing | null = null, decision: Review['decision'] = 'approve'): Review {

@@ -35,6 +35,20 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+/** What works on the store itself is refused as the server refuses a call. */
+async function onHost<T>(work: () => Promise<T>): Promise<T> {
+  const { Refusal } = await import('#domain/refusal.ts');
+  const { EXIT_OF_PROBLEM } = await import('#cli/exit-codes.ts');
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Failure(EXIT_OF_PROBLEM[error.code], error.message, error.details.hint);
+  }
+}
+
+const rootKeys = async () => (await import('./root-keys.ts')).rootKeyCommands(process.env);
+
 const deps: CliDeps = {
   version: version(),
   terminal: process,
@@ -54,15 +68,11 @@ const deps: CliDeps = {
     verifyLog: async (...args) => (await import('./log-verifier.ts')).verifyLogAt(...args),
     verifyGrant: async (...args) => (await import('./log-verifier.ts')).verifyGrantBundle(...args),
   },
-  startServer: async (args) => {
-    const { Refusal } = await import('#domain/refusal.ts');
-    const { EXIT_OF_PROBLEM } = await import('#cli/exit-codes.ts');
-    try {
-      return await (await import('./serve.ts')).serve(args, process.env);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      throw new Failure(EXIT_OF_PROBLEM[error.code], error.message, error.details.hint);
-    }
+  startServer: (args) => onHost(async () => (await import('./serve.ts')).serve(args, process.env)),
+  rootKeys: {
+    list: (config) => onHost(async () => (await rootKeys()).list(config)),
+    rotate: (config, tell) => onHost(async () => (await rootKeys()).rotate(config, tell)),
+    retire: (config) => onHost(async () => (await rootKeys()).retire(config)),
   },
 };
 

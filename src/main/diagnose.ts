@@ -2,6 +2,7 @@ import type { App } from '#app/app.ts';
 import type { Answer } from '#contract/routes.ts';
 import { catalogueOf } from './policy-tools.ts';
 import { lintPolicies } from '#policy/lint.ts';
+import type { LoadedKeys } from '#secrets/loaded-keys.ts';
 import type { Settings } from './settings.ts';
 
 type Check = Answer<'doctor'>['checks'][number];
@@ -11,7 +12,7 @@ export interface Diagnosed {
   readonly settings: Settings;
   readonly version: string;
   readonly store: string;
-  readonly rootKeys: string;
+  readonly rootKeys: LoadedKeys;
   readonly broker: () => { readonly port: number; readonly processes: number } | null;
 }
 
@@ -21,7 +22,8 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   const checks: Check[] = [];
   const say = (name: string, state: Check['state'], message: string, hint: string | null = null) => checks.push({ name, state, message, hint });
   say('store', 'ok', of.store);
-  say('root keys', 'ok', of.rootKeys);
+  const { keys, provider } = of.rootKeys;
+  say('root keys', 'ok', `${provider}, ${keys.ids.length} loaded; ${keys.sealsUnder} seals`);
   const counts = await app.store.transaction((tx) => tx.entries.counts());
   if (counts.overdue > 0) say('removals', 'error', `${counts.overdue} removals are overdue`, 'brevet grants --all --overdue tells which, and why.');
   else say('removals', 'ok', 'nothing is overdue');

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { Journal } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { joinEmbedded } from '#store/embedded/join-embedded.ts';
 import { startEmbedded, type EmbeddedStore } from '#store/embedded/start-embedded.ts';
 import { migrate } from '#store/migrate.ts';
 import { openPool } from '#store/pool.ts';
@@ -18,14 +19,18 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
-/** Opens the embedded store or the given database, and brings its schema up to date. @throws Refusal `unavailable` and more */
-export async function openStore(settings: Settings, version: string, journal: Journal): Promise<OpenedStore> {
+/**
+ * Opens the embedded store or the given database, and brings its schema up to date. With `join` an embedded store that a
+ * running server looks after is used beside it. @throws Refusal `unavailable` and more
+ */
+export async function openStore(settings: Settings, version: string, journal: Journal, { join = false } = {}): Promise<OpenedStore> {
   await mkdir(settings.data, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     throw new Refusal('invalid_configuration', `the data folder ${settings.data} can't be made: ${error.code}`, { hint: 'Set another by BREVET_DATA.' });
   });
   const runtimeFolders = [process.env['XDG_RUNTIME_DIR'], tmpdir()].filter((folder) => folder !== undefined && folder !== '') as string[];
-  const embedded = settings.database === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal }) : null;
-  const connection = embedded?.connectionOptions ?? (settings.database as string);
+  const joined = join && settings.database === null ? await joinEmbedded(`${settings.data}/store`) : null;
+  const embedded = settings.database === null && joined === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal }) : null;
+  const connection = embedded?.connectionOptions ?? joined ?? (settings.database as string);
   try {
     const client = new pg.Client(typeof connection === 'string' ? { connectionString: connection, connectionTimeoutMillis: 5000 } : connection);
     await client.connect().catch((error: Error) => {

@@ -1,4 +1,5 @@
 import type { App } from '#app/app.ts';
+import { ownKeyIdentity } from '#app/ports/sealed-identity.ts';
 import { SealBroken, type SecretIdentity } from '#app/ports/secrets.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { makeAuthority, openAuthority, type CertificateAuthority } from '#signin/certificate-authority.ts';
@@ -28,7 +29,7 @@ export async function openOwnKeys(app: App, origin: string): Promise<OwnKeys> {
 }
 
 async function own(app: App, name: string, make: (now: Date) => { secret: string; public: string }): Promise<{ secret: string; public: string }> {
-  const identity = `own_keys/${name}/sealed` as const;
+  const identity = ownKeyIdentity(name);
   const kept = await app.store.transaction(async (tx) => {
     const held = await tx.credentials.ownKey(name);
     if (held) return held;

@@ -1,16 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS, type App } from '#app/app.ts';
 import { localGate } from '#app/gate/local-gate.ts';
 import type { BrokerId } from '#domain/id.ts';
 import { runReconciler } from '#app/reconcile/reconciler.ts';
+import { holdRootKeys, takeUpRootKeys } from '#app/root-keys/hold-root-keys.ts';
 import { startBrokers, type Brokers } from '#brokers/start-brokers.ts';
 import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { encodeEntry } from '#log/entry.ts';
 import { createPolicyEngine } from '#policy/cedar-engine.ts';
-import { fileKeyProvider } from '#secrets/key-file.ts';
-import { givenKeyProvider, KeyRing } from '#secrets/root-key.ts';
 import { makeSecrets } from '#secrets/sealer.ts';
 import { makeIdentity } from '#signin/identity.ts';
 import { httpServer } from '#server/http-server.ts';
@@ -21,8 +20,10 @@ import { serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
 import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
+import { openRootKeys } from './root-keys.ts';
 import { monotonic, newId, openJournal, random } from './runtime.ts';
 import type { Settings } from './settings.ts';
+import { versionOf } from './version.ts';
 import type { Identity } from '#app/ports/identity.ts';
 
 export interface RunningServer {
@@ -38,10 +39,6 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-export function versionOf(): string {
-  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
-}
-
 /** One server: the HTTP edge, the reconciler, the sequencer and its brokers, on one store. Any number may share a store. */
 export async function startServer(settings: Settings): Promise<RunningServer> {
   const journal = openJournal(settings.journal);
@@ -50,16 +47,17 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const opened = await openStore(settings, version, journal);
   opening.defer(opened.close);
 
-  const { ring, keyProvider } = await openRing(settings, opened.pool);
-  const secrets = makeSecrets(ring, random);
-  const store = postgresStore({ pool: opened.pool, newId, secrets, journal, monotonic, encodeEntry });
-  opening.use(store);
+  const rootKeys = await openRootKeys(settings, opened.pool, 'create');
+  const secrets = makeSecrets(rootKeys.ring, random);
+  const store = opening.use(postgresStore({ pool: opened.pool, newId, secrets, journal, monotonic, encodeEntry }));
   const app: App = {
     store, secrets, newId, random, journal, monotonic,
     policy: createPolicyEngine(),
     connectors: new Map([['postgresql', postgresConnector({ random: (count) => random.bytes(count), now: () => new Date() })]]),
     limits: DEFAULT_LIMITS,
   };
+  const holding = { keys: rootKeys.keys, server: Buffer.from(random.bytes(12)).toString('hex'), host: hostname() };
+  await takeUpRootKeys(app, holding);
   const keys = await openOwnKeys(app, settings.log.origin);
   const identity = makeIdentity({ random, decoySecret: keys.challenge });
 
@@ -67,6 +65,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const loops = Promise.all([
     runSequencer({ roll: sqlRoll(opened.pool), store, tree, sign: checkpointSigner(keys.logSigner), journal, monotonic }, running.signal),
     runReconciler(app, { concurrency: 16, perTarget: 8, sweepEveryMs: 60_000 }, running.signal),
+    holdRootKeys(app, holding, monotonic, running.signal),
   ]);
   opening.defer(async () => {
     running.abort();
@@ -79,7 +78,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const deps = serverDeps({
     app, identity, keys, settings, version,
     broker: () => (brokers ? { host: settings.broker.name, port: brokers.port } : null),
-    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys: keyProvider, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length } : null) }),
+    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length } : null) }),
   });
   const http = await httpServer(deps.deps);
   const address = await http.listen({ host: settings.http.host, port: settings.http.port }).catch((error: NodeJS.ErrnoException) => {
@@ -100,16 +99,6 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     storePid: opened.embedded?.pid ?? null,
     stop: () => everything.disposeAsync(),
   };
-}
-
-/** A missing key file is made on a fresh store only: beside sealed rows it would be a disaster hidden. */
-async function openRing(settings: Settings, pool: { query(sql: string): Promise<{ rows: unknown[] }> }): Promise<{ ring: KeyRing; keyProvider: string }> {
-  const sealed = await pool.query('select 1 from brevet.own_keys limit 1');
-  const provider = settings.rootKey === null
-    ? fileKeyProvider({ path: `${settings.data}/root.key`, random, whenMissing: sealed.rows.length === 0 ? 'create' : 'refuse' })
-    : givenKeyProvider(settings.rootKey, 'BREVET_ROOT_KEY');
-  const keys = await provider.rootKeys();
-  return { ring: new KeyRing(keys), keyProvider: `${provider.id}, ${keys.length} loaded` };
 }
 
 async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>): Promise<Brokers | null> {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { Refusal } from '#domain/refusal.ts';
-import { addKeyFile, fileKeyProvider, retireOldKeys } from './key-file.ts';
+import { addKeyFile, deleteKeyFiles, fileKeyProvider } from './key-file.ts';
 import { givenKeyProvider, rootKeyOf } from './root-key.ts';
 
 const random = { bytes: (count: number) => randomBytes(count) };
@@ -83,7 +83,7 @@ test('a new key comes first, and the old ones go when they are retired - the fir
   const [first] = await idsOf(dir.path, 'create');
   const second = await addKeyFile(dir.path, random);
   assert.deepEqual(await idsOf(dir.path), [second.id, first]);
-  assert.deepEqual(await retireOldKeys(dir.path), [first]);
+  assert.deepEqual(await deleteKeyFiles(dir.path, [String(first), 'ffffffffffffffff']), [first]);
   assert.deepEqual(await idsOf(dir.path, 'create'), [second.id], 'root.key is gone, and no new key is made for it');
   const third = await addKeyFile(dir.path, random);
   assert.deepEqual(await idsOf(dir.path), [third.id, second.id]);

@@ -2,7 +2,7 @@
  * Root keys in files beside the data: `root.key`, and after rotations `root.key.2`, `root.key.3` ... The highest number
  * is the newest. A key file is never written twice and never replaced, so that no race and no crash can lose a key.
  */
-import { link, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
+import { link, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Random } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
@@ -29,7 +29,7 @@ export function fileKeyProvider(options: KeyFileOptions): KeyProvider {
     rootKeys: async () => {
       let numbers = await keyNumbers(path);
       if (numbers.length === 0 && whenMissing === 'create') {
-        await placeNewKey(path, random); // losing the race is as good as winning it
+        await placeNewKey(path, random, null); // losing the race is as good as winning it
         numbers = await keyNumbers(path);
       }
       if (numbers.length === 0) {
@@ -43,28 +43,28 @@ export function fileKeyProvider(options: KeyFileOptions): KeyProvider {
   };
 }
 
-/**
- * Adds a key that becomes the newest wherever the ring is loaded from then on. Load it in every process before a row
- * is sealed under it; then rewrap (rewrap-rows.ts); then `retireOldKeys`.
- */
+/** Adds a key that is the newest wherever keys are loaded from then on. Every process loads it before a row is sealed under it. */
 export async function addKeyFile(path: string, random: Random): Promise<RootKey> {
   for (;;) {
-    const file = numbered(path, ((await keyNumbers(path))[0] ?? 0) + 1);
+    const newest = (await keyNumbers(path))[0] ?? 0;
+    const file = numbered(path, newest + 1);
     // Another process that rotates at the same moment takes this number; then the next one is ours.
-    if (await placeNewKey(file, random)) return readKey(file);
+    if (await placeNewKey(file, random, newest === 0 ? null : numbered(path, newest))) return readKey(file);
   }
 }
 
-/** Deletes every key file but the newest. Only after a complete rewrap that left nothing broken. Answers the ids deleted. */
-export async function retireOldKeys(path: string): Promise<readonly string[]> {
-  const retired: string[] = [];
-  for (const number of (await keyNumbers(path)).slice(1)) {
+/** Deletes the files of these keys. Only when nothing is sealed under them. Answers the ids of those it found, newest first. */
+export async function deleteKeyFiles(path: string, ids: readonly string[]): Promise<readonly string[]> {
+  const deleted: string[] = [];
+  for (const number of await keyNumbers(path)) {
     const file = numbered(path, number);
-    retired.push((await readKey(file)).id);
+    const { id } = await readKey(file);
+    if (!ids.includes(id)) continue;
     await unlink(file);
+    deleted.push(id);
   }
   await syncFolder(dirname(path));
-  return retired;
+  return deleted;
 }
 
 function numbered(path: string, number: number): string {
@@ -86,15 +86,16 @@ async function keyNumbers(path: string): Promise<number[]> {
 /**
  * Puts a fresh key at `file` unless something is there, and says whether it did. The key is complete and on disk under
  * a temporary name before it appears under its own. `link` and not `rename`: rename would silently replace the key
- * that another process has just made and may already have used.
+ * that another process has just made and may already have used. It belongs to the owner of `like`.
  */
-async function placeNewKey(file: string, random: Random): Promise<boolean> {
+async function placeNewKey(file: string, random: Random, like: string | null): Promise<boolean> {
   const temporary = `${file}.${Buffer.from(random.bytes(8)).toString('hex')}.new`;
   const handle = await open(temporary, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(file, error);
   });
   try {
     try {
+      if (like !== null) await giveToOwnerOf(like, handle);
       await handle.writeFile(`${HEADER}${Buffer.from(random.bytes(KEY_BYTES)).toString('base64')}\n`);
       await handle.sync();
     } finally {
@@ -109,6 +110,12 @@ async function placeNewKey(file: string, random: Random): Promise<boolean> {
   }
   await syncFolder(dirname(file));
   return true;
+}
+
+/** When root rotates, the server must be able to read the new key as it reads the one before. */
+async function giveToOwnerOf(like: string, handle: FileHandle): Promise<void> {
+  const [ours, theirs] = [await handle.stat(), await stat(like)];
+  if (ours.uid !== theirs.uid) await handle.chown(theirs.uid, theirs.gid);
 }
 
 async function readKey(file: string): Promise<RootKey> {
@@ -126,10 +133,10 @@ async function readKey(file: string): Promise<RootKey> {
 }
 
 async function checkGuarded(handle: FileHandle, file: string): Promise<void> {
-  const stat = await handle.stat();
-  if (!stat.isFile() || stat.size > LARGEST_FILE) throw new Refusal('invalid_configuration', `${file} is not a key file`, { field: file });
-  if ((stat.mode & 0o177) !== 0) {
-    const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
+  const found = await handle.stat();
+  if (!found.isFile() || found.size > LARGEST_FILE) throw new Refusal('invalid_configuration', `${file} is not a key file`, { field: file });
+  if ((found.mode & 0o177) !== 0) {
+    const mode = (found.mode & 0o777).toString(8).padStart(4, '0');
     throw new Refusal('invalid_configuration', `${file} has mode ${mode}: others than its owner could use the root key`, {
       field: file,
       hint: `chmod 600 ${file} - and rotate the key if somebody may have read it.`,

@@ -14,7 +14,7 @@ export interface RootKey {
 }
 
 /**
- * Where root keys come from. It is asked once at start and when keys are rotated, never while a secret is in use. A
+ * Where root keys come from. It is asked at start and now and then for new keys, never while a secret is in use. A
  * provider for a cloud KMS or Vault keeps wrapped root keys beside the data and unwraps them here.
  */
 export interface KeyProvider {
@@ -62,9 +62,10 @@ export function givenKeyProvider(text: string, where: string): KeyProvider {
   };
 }
 
-/** The root keys in force. One object lives as long as the process; `replace` brings in new keys after a rotation. */
+/** The root keys at hand. One object lives as long as the process; `replace` brings in new keys after a rotation. */
 export class KeyRing {
   #keys: readonly RootKey[] = [];
+  #chosen: string | null = null;
 
   constructor(keys: readonly RootKey[]) {
     this.replace(keys);
@@ -75,15 +76,27 @@ export class KeyRing {
     this.#keys = [...keys];
   }
 
+  /** What is sealed, is sealed under this one: the chosen one, else the first. */
   get newest(): RootKey {
-    return this.#keys[0] as RootKey;
+    return (this.#chosen === null ? undefined : this.find(this.#chosen)) ?? (this.#keys[0] as RootKey);
+  }
+
+  /** A key that was only just made is loaded before it seals. Answers false for one that is not here. */
+  choose(id: string): boolean {
+    if (!this.find(id)) return false;
+    this.#chosen = id;
+    return true;
   }
 
   find(id: string): RootKey | undefined {
     return this.#keys.find((key) => key.id === id);
   }
 
-  /** The ids, newest first, for `brevet doctor`. */
+  get keys(): readonly RootKey[] {
+    return this.#keys;
+  }
+
+  /** The ids, newest first. */
   get ids(): readonly string[] {
     return this.#keys.map((key) => key.id);
   }

@@ -9,7 +9,9 @@
  */
 import { createCipheriv, createDecipheriv, type CipherKey } from 'node:crypto';
 import type { Random } from '#app/ports/runtime.ts';
+import { subjectIdentity } from '#app/ports/sealed-identity.ts';
 import { SealBroken, type Secrets, type SecretIdentity } from '#app/ports/secrets.ts';
+import type { PrincipalId } from '#domain/id.ts';
 import { openPersonalPart, sealPersonalPart } from './personal-part.ts';
 import { KEY_BYTES, KEY_ID_BYTES, type KeyRing } from './root-key.ts';
 
@@ -28,7 +30,7 @@ export function makeSecrets(ring: KeyRing, random: Random): Secrets {
   };
   const open: Secrets['open'] = (sealed, identity) =>
     decrypt(unwrap(ring, sealed, identity), sealed.subarray(BODY), about('body', identity), identity);
-  const openSubjectKey = (subject: string, wrapped: Uint8Array) => open(wrapped, subjectIdentity(subject));
+  const openSubjectKey = (subject: string, wrapped: Uint8Array) => open(wrapped, subjectIdentity(subject as PrincipalId));
 
   return {
     seal,
@@ -40,14 +42,10 @@ export function makeSecrets(ring: KeyRing, random: Random): Secrets {
       decrypt(dataKey, sealed.subarray(BODY), about('body', identity), identity); // a broken payload is not passed on as good
       return Buffer.concat([wrap(ring, random, dataKey, identity), sealed.subarray(BODY)]);
     },
-    newSubjectKey: (subject) => seal(random.bytes(KEY_BYTES), subjectIdentity(subject)),
+    newSubjectKey: (subject) => seal(random.bytes(KEY_BYTES), subjectIdentity(subject as PrincipalId)),
     sealPersonal: (subject, key, personal, entry) => sealPersonalPart(openSubjectKey(subject, key), personal, entry, random),
     openPersonal: (subject, key, sealed, entry) => openPersonalPart(openSubjectKey(subject, key), sealed, entry),
   };
-}
-
-export function subjectIdentity(subject: string): SecretIdentity {
-  return `subjects/${subject}/key`;
 }
 
 function wrap(ring: KeyRing, random: Random, dataKey: Uint8Array, identity: SecretIdentity): Uint8Array {

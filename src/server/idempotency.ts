@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor } from '#app/actor.ts';
 import type { App } from '#app/app.ts';
+import { answerIdentity } from '#app/ports/sealed-identity.ts';
 import { Refusal } from '#domain/refusal.ts';
 
 export interface Answered {
@@ -19,12 +20,12 @@ export async function once(app: App, actor: Actor, key: string, call: string, bo
   const bodyHash = createHash('sha256').update(call).update('\0').update(body ?? '').digest('hex');
   const held = await app.store.transaction((tx) => tx.credentials.openIdempotency(actor.id, key, bodyHash, tx.now));
   if (held === null) throw new Refusal('conflict', 'this Idempotency-Key was used for something else, or its first call still runs');
-  const identity = `idempotency/${actor.id}/${key}`;
-  if (held !== 'new') return { status: held.status, payload: app.secrets.openText(Buffer.from(held.response, 'base64'), identity) };
+  const identity = answerIdentity(actor.id, key);
+  if (held !== 'new') return { status: held.status, payload: app.secrets.openText(held.response, identity) };
   try {
     const answered = await run();
     if (answered.status >= 500) await app.store.transaction((tx) => tx.credentials.forgetIdempotency(actor.id, key));
-    else await app.store.transaction((tx) => tx.credentials.closeIdempotency(actor.id, key, answered.status, Buffer.from(app.secrets.seal(answered.payload, identity)).toString('base64')));
+    else await app.store.transaction((tx) => tx.credentials.closeIdempotency(actor.id, key, answered.status, app.secrets.seal(answered.payload, identity)));
     return answered;
   } catch (error) {
     await app.store.transaction((tx) => tx.credentials.forgetIdempotency(actor.id, key)).catch(() => undefined);

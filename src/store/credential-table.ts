@@ -85,7 +85,7 @@ function idempotency(sql: Sql): Pick<CredentialTable, 'openIdempotency' | 'close
         'insert into brevet.idempotency_keys (principal_id, key, body_hash, created_at) values ($1, $2, $3, $4) on conflict do nothing',
         [principal, key, bodyHash, at]);
       if (opened === 1) return 'new';
-      return sql.row<{ status: number; response: string }>(
+      return sql.row<{ status: number; response: Uint8Array }>(
         `select status, response from brevet.idempotency_keys
           where principal_id = $1 and key = $2 and body_hash = $3 and status is not null`, [principal, key, bodyHash]);
     },

@@ -15,6 +15,7 @@ import { policyTable } from './policy-table.ts';
 import { principalTable } from './principal-table.ts';
 import { isLost, mayRunAgain, refusalFor } from './refuse.ts';
 import { requestTable } from './request-table.ts';
+import { rootKeyTable } from './root-key-table.ts';
 import { sessionTable } from './session-table.ts';
 import { sqlOn, type Sql } from './sql.ts';
 
@@ -122,6 +123,7 @@ function transaction(sql: Sql, now: Date, options: PostgresStoreOptions) {
     sessions: sessionTable(sql, now),
     credentials: credentialTable(sql),
     entries: entryTable(sql),
+    rootKeys: rootKeyTable(sql, now),
   };
   /** What was put off to the end: all entries in one statement; the notices go with the commit. */
   const finish = async () => ({ logged: await log.flush(), notices: [...notices.values()] });

@@ -2,6 +2,7 @@ import type { PrincipalId } from '#domain/id.ts';
 import type { Secrets } from '#app/ports/secrets.ts';
 import type { PrincipalTable } from '#app/ports/store.ts';
 import type { Membership, Principal } from '#domain/principal.ts';
+import { erasure } from './erasure.ts';
 import { PRINCIPAL, type PrincipalRow } from './rows.ts';
 import type { Sql } from './sql.ts';
 
@@ -33,8 +34,7 @@ export function principalTable(sql: Sql, now: Date, { secrets }: { secrets: Pick
     setPassword: async (id, hash, issuedBy) => {
       await sql.run('update brevet.principals set password_hash = $2, password_issued_by = $3 where id = $1', [id, hash, issuedBy]);
     },
-    eraseSubject: async (id) =>
-      (await sql.run('update brevet.subject_keys set sealed = null, destroyed_at = $2 where principal_id = $1 and sealed is not null', [id, now])) === 1,
+    ...erasure(sql, now),
   };
 }
 

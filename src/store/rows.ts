@@ -37,7 +37,7 @@ const instant = (text: string | null): Date | null => (text === null ? null : ne
 export const REQUEST = `id, state, principal_id as principal, on_behalf_of_id as "onBehalfOf", entitlement_id as "entitlementId", entitlement,
   extends_grant_id as "extendsGrant", reason, ticket, duration_seconds as "durationSeconds", start_at as "startAt",
   created_at as "createdAt", expires_at as "expiresAt", policy_version as "policyVersion", verdict, hash,
-  decided_at as "decidedAt", decision_reason as "decisionReason"`;
+  decided_at as "decidedAt", decision_reason as "decisionReason", erased_at as "erasedAt"`;
 export type RequestRow = Omit<AccessRequest, 'entitlement'> & { readonly entitlement: Snapshot };
 export const requestOf = (row: RequestRow): AccessRequest => ({ ...row, entitlement: revived(row.entitlement) });
 

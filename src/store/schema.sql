@@ -41,6 +41,15 @@ create table brevet.entitlements (
   constraint entitlements_revision_check CHECK ((revision >= 1))
 );
 
+create table brevet.erased_names (
+  name_hash text not null,
+  principal_id text not null,
+  constraint erased_names_pkey PRIMARY KEY (name_hash),
+  constraint erased_names_principal_id_key UNIQUE (principal_id),
+  constraint erased_names_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id),
+  constraint erased_names_name_hash_check CHECK ((name_hash ~ '^[0-9a-f]{64}$'::text))
+);
+
 create table brevet.folders (
   id text not null,
   name text not null,
@@ -74,10 +83,12 @@ create table brevet.grant_parts (
   attempts integer not null default 0,
   last_error text,
   settled boolean not null default false,
+  secret_under text generated always as (encode(SUBSTRING(secret FROM 2 FOR 8), 'hex'::text)) stored,
   constraint grant_parts_pkey PRIMARY KEY (id),
   constraint grant_parts_grant_id_ordinal_key UNIQUE (grant_id, ordinal),
   constraint grant_parts_object_name_key UNIQUE (object_name),
   constraint grant_parts_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES brevet.grants(id),
+  constraint grant_parts_secret_under_fkey FOREIGN KEY (secret_under) REFERENCES brevet.root_keys(id),
   constraint grant_parts_target_id_fkey FOREIGN KEY (target_id) REFERENCES brevet.targets(id),
   constraint grant_parts_check CHECK (((work IS NULL) = (due_at IS NULL))),
   constraint grant_parts_check1 CHECK (((claimed_until IS NULL) OR (work IS NOT NULL))),
@@ -91,6 +102,7 @@ create table brevet.grant_parts (
 CREATE INDEX grant_parts_lanes ON brevet.grant_parts USING btree (work, target_id, due_at) WHERE (work IS NOT NULL);
 CREATE INDEX grant_parts_live ON brevet.grant_parts USING btree (target_id) WHERE (state <> 'absent'::text);
 CREATE INDEX grant_parts_running ON brevet.grant_parts USING btree (work, target_id, claimed_until) WHERE (claimed_until IS NOT NULL);
+CREATE INDEX grant_parts_under ON brevet.grant_parts USING btree (secret_under) WHERE (secret_under IS NOT NULL);
 CREATE INDEX grant_parts_unsettled ON brevet.grant_parts USING btree (grant_id) WHERE ((state = 'absent'::text) AND (NOT settled));
 
 create table brevet.grants (
@@ -163,12 +175,24 @@ create table brevet.idempotency_keys (
   key text not null,
   body_hash text not null,
   status integer,
-  response text,
+  response bytea,
   created_at timestamp with time zone not null,
+  response_under text generated always as (encode(SUBSTRING(response FROM 2 FOR 8), 'hex'::text)) stored,
   constraint idempotency_keys_pkey PRIMARY KEY (principal_id, key),
-  constraint idempotency_keys_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id)
+  constraint idempotency_keys_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id),
+  constraint idempotency_keys_response_under_fkey FOREIGN KEY (response_under) REFERENCES brevet.root_keys(id)
 );
 CREATE INDEX idempotency_keys_age ON brevet.idempotency_keys USING btree (created_at);
+CREATE INDEX idempotency_keys_under ON brevet.idempotency_keys USING btree (response_under);
+
+create table brevet.key_holders (
+  server text not null,
+  host text not null,
+  keys text[] not null,
+  seals_under text not null,
+  seen_at timestamp with time zone not null,
+  constraint key_holders_pkey PRIMARY KEY (server)
+);
 
 create table brevet.keys (
   id text not null,
@@ -252,7 +276,9 @@ create table brevet.own_keys (
   sealed bytea not null,
   public text not null,
   created_at timestamp with time zone not null,
-  constraint own_keys_pkey PRIMARY KEY (name)
+  sealed_under text generated always as (encode(SUBSTRING(sealed FROM 2 FOR 8), 'hex'::text)) stored,
+  constraint own_keys_pkey PRIMARY KEY (name),
+  constraint own_keys_sealed_under_fkey FOREIGN KEY (sealed_under) REFERENCES brevet.root_keys(id)
 );
 
 create table brevet.policy_versions (
@@ -276,6 +302,7 @@ create table brevet.principals (
   password_issued_by text,
   disabled_at timestamp with time zone,
   created_at timestamp with time zone not null,
+  erased_at timestamp with time zone,
   constraint principals_pkey PRIMARY KEY (id),
   constraint principals_name_key UNIQUE (name),
   constraint principals_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES brevet.principals(id),
@@ -287,6 +314,7 @@ CASE kind
     WHEN 'person'::text THEN 'per'::text
     ELSE 'wkl'::text
 END)),
+  constraint principals_check3 CHECK (((erased_at IS NULL) OR ((disabled_at IS NOT NULL) AND (password_hash IS NULL) AND (NOT administrator)))),
   constraint principals_display_name_check CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
   constraint principals_id_check CHECK ((id ~ '^(per|wkl)_[0-9a-z]{26}$'::text)),
   constraint principals_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'workload'::text]))),
@@ -297,14 +325,19 @@ CREATE INDEX principals_owner ON brevet.principals USING btree (owner_id) WHERE 
 create table brevet.recording_chunks (
   session_id text not null,
   seq integer not null,
-  sealed bytea not null,
+  sealed bytea,
   events integer not null,
   hash text not null,
   at timestamp with time zone not null,
+  sealed_under text generated always as (encode(SUBSTRING(sealed FROM 2 FOR 8), 'hex'::text)) stored,
+  destroyed_at timestamp with time zone,
   constraint recording_chunks_pkey PRIMARY KEY (session_id, seq),
+  constraint recording_chunks_sealed_under_fkey FOREIGN KEY (sealed_under) REFERENCES brevet.root_keys(id),
   constraint recording_chunks_session_id_fkey FOREIGN KEY (session_id) REFERENCES brevet.sessions(id),
+  constraint recording_chunks_check CHECK (((sealed IS NULL) = (destroyed_at IS NOT NULL))),
   constraint recording_chunks_seq_check CHECK ((seq >= 0))
 );
+CREATE INDEX recording_chunks_under ON brevet.recording_chunks USING btree (sealed_under);
 
 create table brevet.requests (
   id text not null,
@@ -325,6 +358,7 @@ create table brevet.requests (
   hash text not null,
   decided_at timestamp with time zone,
   decision_reason text,
+  erased_at timestamp with time zone,
   constraint requests_pkey PRIMARY KEY (id),
   constraint requests_entitlement_id_fkey FOREIGN KEY (entitlement_id) REFERENCES brevet.entitlements(id),
   constraint requests_extends_grant_id_fkey FOREIGN KEY (extends_grant_id) REFERENCES brevet.grants(id),
@@ -356,6 +390,7 @@ create table brevet.reviews (
   narrowed jsonb,
   authentication jsonb not null,
   created_at timestamp with time zone not null,
+  erased_at timestamp with time zone,
   constraint reviews_pkey PRIMARY KEY (id),
   constraint reviews_request_id_reviewer_id_key UNIQUE (request_id, reviewer_id),
   constraint reviews_request_id_fkey FOREIGN KEY (request_id) REFERENCES brevet.requests(id),
@@ -366,6 +401,15 @@ create table brevet.reviews (
   constraint reviews_stage_check CHECK ((stage >= 0))
 );
 CREATE TRIGGER reviews_are_by_others BEFORE INSERT OR DELETE OR UPDATE ON brevet.reviews FOR EACH ROW EXECUTE FUNCTION brevet.reviews_are_by_others();
+
+create table brevet.root_keys (
+  id text not null,
+  ordinal bigint not null generated always as identity,
+  in_force_since timestamp with time zone not null,
+  constraint root_keys_pkey PRIMARY KEY (id),
+  constraint root_keys_ordinal_key UNIQUE (ordinal),
+  constraint root_keys_id_check CHECK ((id ~ '^[0-9a-f]{16}$'::text))
+);
 
 create table brevet.sessions (
   id text not null,
@@ -426,10 +470,13 @@ create table brevet.subject_keys (
   principal_id text not null,
   sealed bytea,
   destroyed_at timestamp with time zone,
+  sealed_under text generated always as (encode(SUBSTRING(sealed FROM 2 FOR 8), 'hex'::text)) stored,
   constraint subject_keys_pkey PRIMARY KEY (principal_id),
   constraint subject_keys_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id),
+  constraint subject_keys_sealed_under_fkey FOREIGN KEY (sealed_under) REFERENCES brevet.root_keys(id),
   constraint subject_keys_check CHECK (((sealed IS NULL) = (destroyed_at IS NOT NULL)))
 );
+CREATE INDEX subject_keys_under ON brevet.subject_keys USING btree (sealed_under);
 
 create table brevet.targets (
   id text not null,
@@ -446,8 +493,10 @@ create table brevet.targets (
   skew_ms integer,
   version text,
   swept_at timestamp with time zone,
+  credential_under text generated always as (encode(SUBSTRING(credential FROM 2 FOR 8), 'hex'::text)) stored,
   constraint targets_pkey PRIMARY KEY (id),
   constraint targets_name_key UNIQUE (name),
+  constraint targets_credential_under_fkey FOREIGN KEY (credential_under) REFERENCES brevet.root_keys(id),
   constraint targets_folder_id_fkey FOREIGN KEY (folder_id) REFERENCES brevet.folders(id),
   constraint targets_id_check CHECK ((id ~ '^tgt_'::text)),
   constraint targets_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$'::text))
@@ -517,18 +566,22 @@ CREATE OR REPLACE FUNCTION brevet.requests_are_immutable()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+declare
+  moves constant text[] := '{state,decided_at,decision_reason}';
+  words constant text[] := '{reason,ticket,decision_reason,erased_at}';
 begin
   if tg_op = 'DELETE' then
     raise exception 'request % stays', old.id using errcode = '23000', constraint = 'requests_are_immutable';
   end if;
   if old.state <> 'pending' then
+    if to_jsonb(new) - words = to_jsonb(old) - words and new.decision_reason is null
+       and (row(new.reason, new.ticket, new.erased_at) is not distinct from row(old.reason, old.ticket, old.erased_at)
+            or (old.erased_at is null and new.erased_at is not null and new.reason = '[erased]' and new.ticket is null)) then
+      return new;
+    end if;
     raise exception 'request % is already %', old.id, old.state using errcode = '23000', constraint = 'requests_are_decided_once';
   end if;
-  if row(new.id, new.principal_id, new.on_behalf_of_id, new.entitlement_id, new.entitlement, new.extends_grant_id, new.reason,
-         new.ticket, new.duration_seconds, new.start_at, new.created_at, new.expires_at, new.policy_version, new.verdict, new.hash)
-     is distinct from
-     row(old.id, old.principal_id, old.on_behalf_of_id, old.entitlement_id, old.entitlement, old.extends_grant_id, old.reason,
-         old.ticket, old.duration_seconds, old.start_at, old.created_at, old.expires_at, old.policy_version, old.verdict, old.hash) then
+  if to_jsonb(new) - moves <> to_jsonb(old) - moves then
     raise exception 'request % is immutable', old.id using errcode = '23000', constraint = 'requests_are_immutable';
   end if;
   return new;
@@ -538,8 +591,14 @@ CREATE OR REPLACE FUNCTION brevet.reviews_are_by_others()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
-declare asked record;
+declare
+  asked record;
+  words constant text[] := '{reason,erased_at}';
 begin
+  if tg_op = 'UPDATE' and to_jsonb(new) - words = to_jsonb(old) - words and new.reason is null
+     and old.erased_at is null and new.erased_at is not null then
+    return new;
+  end if;
   if tg_op <> 'INSERT' then
     raise exception 'review % is final', old.id using errcode = '23000', constraint = 'reviews_are_final';
   end if;

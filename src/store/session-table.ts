@@ -38,7 +38,7 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1
         order by lease_until limit $2 for no key update skip locked`, [before, limit]),
     appendChunk: (id, seq, sealed, plainHash, events, at) => appendChunk(sql, { id, seq, sealed, plainHash, events, at }),
-    chunks: (id) => sql.rows<{ seq: number; sealed: Uint8Array; hash: string; at: Date }>(
+    chunks: (id) => sql.rows<{ seq: number; sealed: Uint8Array | null; hash: string; at: Date }>(
       'select seq, sealed, hash, at from brevet.recording_chunks where session_id = $1 order by seq', [id]),
   };
 }

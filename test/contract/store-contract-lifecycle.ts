@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Store } from '#app/ports/store.ts';
 import type { Grant } from '#domain/grant.ts';
-import { catalogue, grant, held, later, newId, part, person, request, review, session } from '../worlds/store-world.ts';
+import { catalogue, grant, held, later, newId, part, person, request, review, sealedLike, session, textIn } from '../worlds/store-world.ts';
 import { refused, same, type OpenStore } from './store-contract.ts';
 
 export function lifecycleContract(name: string, open: OpenStore): void {
@@ -252,15 +252,15 @@ function partContract(name: string, open: OpenStore): void {
       const [again] = await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 500) });
       assert.equal(again?.part.fence, 2);
       assert.equal(await tx.parts.present(id, fence, {}, null), false, 'the fence was lost');
-      assert.equal(await tx.parts.present(id, 2, { oid: 5 }, Buffer.from('s')), true);
-      same(await tx.parts.sealedSecret(id).then((s) => s && Buffer.from(s).toString()), 's');
+      assert.equal(await tx.parts.present(id, 2, { oid: 5 }, sealedLike('s')), true);
+      same(await tx.parts.sealedSecret(id).then(textIn), 's');
       same(await tx.parts.liveObjects([planned.objectName, 'brevet_nobody']), new Set([planned.objectName]));
       // An extension: due again, and the secret stays.
       await tx.parts.due(id, 'provision', tx.now);
       const [more] = await tx.parts.claim({ ...lane, work: 'provision', now: tx.now });
-      same(more?.sealedSecret && Buffer.from(more.sealedSecret).toString(), 's');
+      same(textIn(more?.sealedSecret ?? null), 's');
       assert.equal(await tx.parts.present(id, 3, { oid: 5 }, null), true);
-      same(await tx.parts.sealedSecret(id).then((s) => s && Buffer.from(s).toString()), 's');
+      same(await tx.parts.sealedSecret(id).then(textIn), 's');
       assert.equal(await tx.parts.nextDue(), null);
 
       await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import type { Store } from '#app/ports/store.ts';
 import { grantEnded } from '#domain/events/grant-events.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
-import { catalogue, entitlement, held, later, newId, person, target } from '../worlds/store-world.ts';
+import { catalogue, entitlement, held, later, newId, person, sealedLike, target, textIn } from '../worlds/store-world.ts';
 import { accessContract } from './store-contract-access.ts';
 import { lifecycleContract } from './store-contract-lifecycle.ts';
 
@@ -121,10 +121,16 @@ function catalogueContract(name: string, open: OpenStore): void {
       assert.equal(await tx.principals.password(robot.id), null);
       await tx.principals.update({ ...robot, displayName: 'Renamed', disabledAt: tx.now });
       same(await tx.principals.byId(robot.id), { ...robot, displayName: 'Renamed', disabledAt: tx.now });
-      assert.equal(await tx.principals.eraseSubject(owner.id), true);
-      assert.equal(await tx.principals.eraseSubject(owner.id), false);
+      await tx.principals.update({ ...owner, disabledAt: tx.now });
+      const as = { name: `erased-${owner.id.slice(4)}`, displayName: 'Erased person' };
+      assert.equal(await tx.principals.erasedAt(owner.id), null);
+      same(await tx.principals.erase(owner.id, as), { requests: 0, sessions: 0 });
+      assert.equal(await tx.principals.erase(owner.id, as), null);
+      same(await tx.principals.erasedAt(owner.id), tx.now);
+      same(await tx.principals.byId(owner.id), { ...owner, ...as, administrator: false, disabledAt: tx.now });
+      assert.equal(await tx.principals.password(owner.id), null);
     });
-    await assert.rejects(use.store.transaction((tx) => tx.principals.insert(person({ name: owner.name }))), refused('already_exists'));
+    await assert.rejects(use.store.transaction((tx) => tx.principals.insert(person({ name: robot.name }))), refused('already_exists'));
   });
 
   test(`${name}: groups keep since when their members belong`, async () => {
@@ -157,9 +163,9 @@ function catalogueContract(name: string, open: OpenStore): void {
     await use.store.transaction(async (tx) => {
       await tx.catalogue.saveTarget(made);
       assert.equal(await tx.catalogue.credential(made.id), null);
-      await tx.catalogue.setCredential(made.id, Buffer.from('sealed'));
+      await tx.catalogue.setCredential(made.id, sealedLike('sealed'));
       await tx.catalogue.saveTarget({ ...made, config: { host: 'moved' }, retiredAt: tx.now });
-      same(Buffer.from((await tx.catalogue.credential(made.id)) ?? []).toString(), 'sealed');
+      same(textIn(await tx.catalogue.credential(made.id)), 'sealed');
       same(await tx.catalogue.target(made.id), { ...made, config: { host: 'moved' }, retiredAt: tx.now });
       same((await tx.catalogue.targetByName(made.name))?.id, made.id);
       same((await tx.catalogue.targets()).map(({ id }) => id), [made.id]);
@@ -263,7 +269,8 @@ function logContract(name: string, open: OpenStore): void {
     const subject = person();
     await use.store.transaction(async (tx) => {
       await tx.principals.insert(subject);
-      await tx.principals.eraseSubject(subject.id);
+      await tx.principals.update({ ...subject, disabledAt: tx.now });
+      await tx.principals.erase(subject.id, { name: `erased-${subject.id.slice(4)}`, displayName: 'Erased person' });
       await tx.log({ type: 'test.told', actor: subject.id, data: {}, personal: { subject: subject.id, data: { reason: 'x' } } });
     });
     const [entry] = await use.store.transaction((tx) => tx.entries.list({}, 1, null));

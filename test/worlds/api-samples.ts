@@ -34,7 +34,7 @@ export const preview: Answer<'previewRequest'> = {
 export const request: Answer<'request'> = {
   id: requestId, state: 'pending', principal: ana, onBehalfOf: null, entitlement: ordersRead, targets: [orders], reach: ['read schema sales'],
   extendsGrant: null, reason: 'why are invoices late?', reasonEscaped: null, ticket: 'OPS-114', durationSeconds: 1800, startAt: null,
-  createdAt: '2026-11-24T12:00:00Z', expiresAt: '2026-11-24T16:00:00Z', decidedAt: null, decisionReason: null, hash, policyVersion: 4,
+  createdAt: '2026-11-24T12:00:00Z', expiresAt: '2026-11-24T16:00:00Z', decidedAt: null, decisionReason: null, erasedAt: null, hash, policyVersion: 4,
   verdict: permits, explanation: ['staff may ask (staff-may-ask)'], stages: [stage], reviews: [], grant: null,
   actions: { approve: yes, deny: yes, cancel: yes },
 };

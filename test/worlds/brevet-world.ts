@@ -47,6 +47,8 @@ export interface BrevetWorld extends AsyncDisposable {
   /** More servers on the same store, started with `another`. */
   another(): Promise<RunningServer>;
   readonly database: TestDatabase;
+  /** The data folder, with the root key. */
+  readonly data: string;
   readonly target: TestServer;
   readonly address: string;
   readonly brokerPort: number;
@@ -79,6 +81,8 @@ export interface WorldOptions {
   readonly target?: TestServerOptions;
   /** Connections to the store. */
   readonly connections?: number;
+  /** Further settings, as variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWorld> {
@@ -91,7 +95,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
   await fillSampleDatabase({ host: target.host, port: target.port, user: target.user, password: target.password }, secret);
 
   const settings = readSettings(
-    { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_BROKER_PROCESSES: String(options.brokers ?? 1), BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent', BREVET_CONNECTIONS: String(options.connections ?? 12) },
+    { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_BROKER_PROCESSES: String(options.brokers ?? 1), BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent', BREVET_CONNECTIONS: String(options.connections ?? 12), ...options.env },
     null,
   );
   const start = async () => {
@@ -128,7 +132,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
   };
   const everything = opening.move();
   return {
-    server, database, target, as, apply, until,
+    server, database, target, data: folder, as, apply, until,
     address: server.address,
     brokerPort: last.brokerPort ?? 0,
     another: async () => {

@@ -13,7 +13,7 @@ import { makeSecrets } from '#secrets/sealer.ts';
 import { postgresStore, type PostgresStoreOptions } from '#store/postgres-store.ts';
 import { sequenceBatch, sqlRoll } from '#store/sequencer.ts';
 import { testDatabase, type TestDatabase } from './database.ts';
-import { monotonic, newId } from './store-world.ts';
+import { monotonic, newId, SEALED_UNDER } from './store-world.ts';
 
 export const quiet: Journal = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -37,7 +37,9 @@ export interface PostgresStoreWorld extends AsyncDisposable {
 
 export async function postgresStoreWorld(journal: Journal = quiet): Promise<PostgresStoreWorld> {
   const db = await testDatabase();
-  const real = makeSecrets(new KeyRing([rootKeyOf(randomBytes(32))]), { bytes: randomBytes });
+  const ring = new KeyRing([rootKeyOf(randomBytes(32))]);
+  const real = makeSecrets(ring, { bytes: randomBytes });
+  await db.pool.query('insert into brevet.root_keys (id, in_force_since) select unnest($1::text[]), now()', [[SEALED_UNDER, ring.newest.id]]);
   let down = false;
   const secrets: Pick<Secrets, 'newSubjectKey' | 'sealPersonal'> = {
     newSubjectKey: (subject) => real.newSubjectKey(subject),

@@ -43,7 +43,7 @@ export function request(of: Entitlement, principal: PrincipalId, now: Date, more
     id: newId('request', now), principal, onBehalfOf: null, entitlementId: of.id, entitlement: of, extendsGrant: null,
     reason: 'something is slow', ticket: 'OPS-1', durationSeconds: 600, startAt: null, createdAt: now, expiresAt: later(now, 3_600_000), policyVersion: 1, ...more,
   };
-  return { state: 'pending', verdict: { allowed: true }, decidedAt: null, decisionReason: null, ...terms, hash: requestHash(terms) };
+  return { state: 'pending', verdict: { allowed: true }, decidedAt: null, decisionReason: null, erasedAt: null, ...terms, hash: requestHash(terms) };
 }
 
 export function review(of: AccessRequest, reviewer: Principal, now: Date, more: Partial<Review> = {}): Review {
@@ -118,5 +118,11 @@ export async function held(tx: Tx, options: { readonly targets?: number; readonl
   }
   return { ...of, request: asked, grant: made, parts };
 }
+
+/** Looks to the store like something sealed under a root key of this id, which `textIn` reads back. */
+export const SEALED_UNDER = '00'.repeat(8);
+const HEADER = Buffer.concat([Buffer.of(1), Buffer.from(SEALED_UNDER, 'hex')]);
+export const sealedLike = (text: string): Uint8Array => Buffer.concat([HEADER, Buffer.from(text)]);
+export const textIn = (sealed: Uint8Array | null): string | null => sealed && Buffer.from(sealed.subarray(HEADER.length)).toString();
 
 export type { GrantId, RequestId };

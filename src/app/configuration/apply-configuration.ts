@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { configurationApplied, policyPublished } from '#domain/events/administration-events.ts';
+import type { Json } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
@@ -49,7 +50,7 @@ export async function applyIn(app: App, tx: Tx, files: readonly SourceFile[], ba
   if (base !== null && base !== planned.base) throw new Refusal('conflict', 'something was changed since the plan was made', { hint: 'Plan again: brevet plan' });
   if (planned.changes.length === 0) return planned;
   await write(app, tx, resolved, planned.changes, by);
-  await tx.log(configurationApplied(planned.changes.map(({ kind, name, change }) => ({ kind, name, change })), by));
+  await tx.log(configurationApplied(await Promise.all(planned.changes.map((each) => told(tx, each))), by));
   if (planned.changes.some((change) => change.kind === 'policy')) {
     const sources = resolved.desired.policies;
     const version = ((await tx.policies.current())?.version ?? 0) + 1;
@@ -57,6 +58,12 @@ export async function applyIn(app: App, tx: Tx, files: readonly SourceFile[], ba
     await tx.log(policyPublished(version, createHash('sha256').update(JSON.stringify(sources)).digest('hex'), by));
   }
   return planned;
+}
+
+/** A person's name never stands in the log's open part, where it could not be erased. */
+async function told(tx: Tx, { kind, name, change }: Change): Promise<Json> {
+  const person = kind === 'person' ? await tx.principals.byName(name) : null;
+  return { kind, name: person?.id ?? name, change };
 }
 
 async function plan(app: App, tx: Tx, files: readonly SourceFile[]): Promise<{ plan: ConfigurationPlan; resolved: Resolved }> {

@@ -7,8 +7,8 @@ import { isDisabled, knowPrincipal, policyPrincipal, type Known } from '../actor
 import { connectorFor, type App } from '../app.ts';
 import { currentPolicies, demand, policyResource } from '../ask-policy.ts';
 import type { OpenSession, SessionTicket } from '../ports/gate.ts';
+import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { Tx } from '../ports/store.ts';
-import { secretIdentity } from '../reconcile/attempt.ts';
 import { targetSecrets } from '../target-access.ts';
 
 /** A broker must be heard of this often; after the grace it cuts by itself, and later the session counts as lost. */

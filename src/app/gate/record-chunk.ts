@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Refusal } from '#domain/refusal.ts';
-import type { SessionId } from '#domain/id.ts';
 import type { App } from '../app.ts';
 import type { RecordingChunk } from '../ports/gate.ts';
+import { chunkIdentity } from '../ports/sealed-identity.ts';
 
 /** A chunk is bounded (D06); brokers send much less. */
 const LARGEST_CHUNK = 1024 * 1024;
-
-export const chunkIdentity = (session: SessionId, seq: number) => `recording_chunks/${session}/${seq}`;
 
 /**
  * Keeps one stretch of a recording, sealed, chained to the one before. Its end state, in the log, stands for all of it.

@@ -11,6 +11,7 @@ import type { AccessRequest } from '#domain/request.ts';
 import type { Review } from '#domain/review.ts';
 import type { ScramVerifier } from './gate.ts';
 import type { PolicySet, PolicySource } from './policy.ts';
+import type { RootKeyTable } from './root-keys.ts';
 
 /**
  * What sleeps until somebody writes: the reconciler (`work`), the sequencer (`log`), gates (`sessions`), waiters (`requests`).
@@ -46,6 +47,7 @@ export interface Tx {
   readonly sessions: SessionTable;
   readonly credentials: CredentialTable;
   readonly entries: EntryTable;
+  readonly rootKeys: RootKeyTable;
 }
 
 /** A page of a list, newest first: at most `limit` rows whose id sorts before `before`. */
@@ -66,8 +68,24 @@ export interface PrincipalTable {
   memberships(id: PrincipalId): Promise<readonly Membership[]>;
   password(id: PrincipalId): Promise<{ readonly hash: string; readonly issuedBy: PrincipalId | null } | null>;
   setPassword(id: PrincipalId, hash: string, issuedBy: PrincipalId | null): Promise<void>;
-  /** Destroys the key that the personal parts of the log are sealed under. */
-  eraseSubject(id: PrincipalId): Promise<boolean>;
+  /** What of theirs, and of the workloads that they own, is not over. */
+  live(id: PrincipalId): Promise<{ readonly grants: number; readonly sessions: number; readonly requests: number }>;
+  erasedAt(id: PrincipalId): Promise<Date | null>;
+  /**
+   * Takes out what names or describes somebody who is disabled and holds nothing: the key of their personal parts in
+   * the log, words, addresses, labels, recordings; what was asked by them and for them. They go on under another name.
+   * Null when it was done before.
+   */
+  erase(id: PrincipalId, as: Pick<Principal, 'name' | 'displayName'>): Promise<Erased | null>;
+  /** Keeps the hash of an erased principal's name. */
+  keepErasedName(id: PrincipalId, hash: string): Promise<void>;
+  byErasedName(hash: string): Promise<PrincipalId | null>;
+}
+
+/** How much was blanked. */
+export interface Erased {
+  readonly requests: number;
+  readonly sessions: number;
 }
 
 export interface Group {
@@ -265,7 +283,8 @@ export interface SessionTable {
   lockLost(before: Date, limit: number): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */
   appendChunk(id: SessionId, seq: number, sealed: Uint8Array, plainHash: string, events: number, at: Date): Promise<boolean>;
-  chunks(id: SessionId): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array; readonly hash: string; readonly at: Date }[]>;
+  /** `sealed` is null where it was destroyed. */
+  chunks(id: SessionId): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array | null; readonly hash: string; readonly at: Date }[]>;
 }
 
 export interface EnrolledKey {
@@ -314,9 +333,9 @@ export interface CredentialTable {
   certificate(fingerprint: string, now: Date): Promise<{ readonly principal: PrincipalId; readonly grant: GrantId | null } | null>;
   /** Ends a principal's certificates and unspent tokens: whoever got them by a key has nothing when that key is gone. */
   revokeIssued(principal: PrincipalId, at: Date): Promise<void>;
-  /** Opens an idempotency key: `new`, or what was answered the first time, or null when the body differs or it still runs. */
-  openIdempotency(principal: PrincipalId, key: string, bodyHash: string, at: Date): Promise<'new' | { readonly status: number; readonly response: string } | null>;
-  closeIdempotency(principal: PrincipalId, key: string, status: number, response: string): Promise<void>;
+  /** Opens an idempotency key: `new`, or what was answered the first time (sealed), or null when the body differs or it still runs. */
+  openIdempotency(principal: PrincipalId, key: string, bodyHash: string, at: Date): Promise<'new' | { readonly status: number; readonly response: Uint8Array } | null>;
+  closeIdempotency(principal: PrincipalId, key: string, status: number, response: Uint8Array): Promise<void>;
   /** Forgets a key whose call failed on our side, so that the caller may try again. */
   forgetIdempotency(principal: PrincipalId, key: string): Promise<void>;
   /** Drops spent nonces, old idempotency keys, dead links and tokens. */

@@ -34,8 +34,6 @@ export async function openAttempt(app: App, tx: Tx, { part }: ClaimedPart, deadl
   return { grant, part, connector, plan };
 }
 
-export const secretIdentity = (part: GrantPart['id']) => `grant_parts/${part}/secret`;
-
 /** What went wrong, for the operator and the grant's page: a refusal's own words, never a stranger's stack. */
 export function whatWentWrong(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof Refusal) return { code: error.code, message: error.message };

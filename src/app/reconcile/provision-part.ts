@@ -4,9 +4,10 @@ import type { TargetId } from '#domain/id.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { Provisioned } from '../ports/connector.ts';
+import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
-import { openAttempt, putBack, secretIdentity, whatWentWrong, type Attempt } from './attempt.ts';
+import { openAttempt, putBack, whatWentWrong, type Attempt } from './attempt.ts';
 
 /** Trying again won't help: the plan itself is wrong. */
 const HOPELESS: readonly RefusalCode[] = ['dangerous_scope', 'invalid_input', 'unsupported', 'not_found'];

@@ -5,6 +5,7 @@ import type { PersonId } from '#domain/id.ts';
 import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
+import { bearerOfErasedName, ERASED_PREFIX } from './erased-name.ts';
 
 export interface NewPrincipal {
   readonly kind: 'person' | 'workload';
@@ -28,6 +29,8 @@ export async function createPrincipalIn(app: App, tx: Tx, input: NewPrincipal, b
   if (!NAME.test(input.name)) throw new Refusal('invalid_input', 'a name holds lower-case letters, digits, dots and dashes', { field: '/name' });
   // Names are never given twice, so that a policy that names somebody can't come to mean somebody else (A07).
   if (await tx.principals.byName(input.name)) throw new Refusal('already_exists', `the name "${input.name}" is taken`, { field: '/name' });
+  if (input.name.startsWith(ERASED_PREFIX)) throw new Refusal('invalid_input', `names that begin with ${ERASED_PREFIX} are kept for those who were erased`, { field: '/name' });
+  if (await bearerOfErasedName(app, tx, input.name)) throw new Refusal('already_exists', `the name "${input.name}" was somebody's who is erased, and is not given again`, { field: '/name' });
   const owner = input.owner === null ? null : await tx.principals.byName(input.owner);
   if ((input.kind === 'workload') !== (owner?.kind === 'person')) {
     throw new Refusal('invalid_input', 'a workload needs an owner who is a person, and a person has none', { field: '/owner' });

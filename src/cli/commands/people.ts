@@ -61,7 +61,7 @@ export function addPeople(shell: Shell): void {
   });
   shell.leaf<{ yes?: true }>(people, {
     use: 'erase <name>',
-    about: "Destroy the key of somebody's personal parts of the log\nTheir entries stay provable and can never be read again. This can not be undone; without --yes the name has to be typed.",
+    about: 'Erase what names or describes somebody who is disabled and holds nothing\nTheir name, reasons, tickets, addresses and recordings go, and the key of their personal parts of the log. Entries of the log stay provable; the name stays taken, and backups keep what they hold. This can not be undone; without --yes the name has to be typed.',
     examples: ['brevet people erase ana'],
     options: (command) => command.option('--yes', 'do not ask'),
     act: async (run, [name = ''], { yes }) => {

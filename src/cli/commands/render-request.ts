@@ -65,7 +65,7 @@ export function renderRequest(run: Run, request: AccessRequest): string {
       ['reviews', request.reviews.map((review) => `${named(review.reviewer)}: ${review.decision}, ${times.both(review.at)}${review.reason ? `: ${review.reason}` : ''}${review.durationSeconds ? ` (shortened to ${duration(review.durationSeconds)})` : ''}${review.narrowedScopes ? ` (narrowed to ${JSON.stringify(review.narrowedScopes)})` : ''}`)],
       ['policy', request.explanation],
       ['decision', request.decisionReason],
-      ['hash', request.hash],
+      ['hash', request.erasedAt ? `${request.hash}, of what was asked: reason and ticket were erased ${times.both(request.erasedAt)}` : request.hash],
       ['asked', times.both(request.createdAt)],
       [request.state === 'pending' ? 'expires' : 'decided', request.state === 'pending' ? times.both(request.expiresAt) : request.decidedAt ? times.both(request.decidedAt) : null],
       ['grant', request.grant],

@@ -33,7 +33,7 @@ export function linkIssued(id: PrincipalId, actor: Actor): LogEvent {
   return { type: 'sign_in_link.issued', actor, data: { principal: id } };
 }
 
-/** One entry for everything that one `brevet apply` changed, with each object's kind, name and what happened to it. */
+/** One entry for everything that one `brevet apply` changed: each object's kind, name (a person's id) and what happened to it. */
 export function configurationApplied(changes: Json, actor: Actor): LogEvent {
   return { type: 'configuration.applied', actor, data: { changes } };
 }
@@ -51,6 +51,7 @@ export function recordingViewed(session: string, actor: PrincipalId): LogEvent {
   return { type: 'recording.viewed', actor, data: { session } };
 }
 
-export function personErased(id: PrincipalId, actor: Actor): LogEvent {
-  return { type: 'principal.erased', actor, data: { principal: id } };
+/** What named or described them is gone. Their requests' hashes stand in the log, and no longer match the blanked terms. */
+export function personErased(id: PrincipalId, blanked: { readonly requests: number; readonly sessions: number }, actor: Actor): LogEvent {
+  return { type: 'principal.erased', actor, data: { principal: id, requests: blanked.requests, sessions: blanked.sessions } };
 }

@@ -69,7 +69,7 @@ export function identityHandlers(deps: ServerDeps): HandlersFor<Names> {
     },
     enrolWorkloadKey: async ({ actor, params, body }) => signedIn(await enrolWorkloadKey(app, identity, actor, params.name, body)),
     async erasePrincipal({ actor, params }) {
-      await erasePrincipal(app, actor, await idOf(actor, params.name));
+      await erasePrincipal(app, actor, params.name);
       return {};
     },
     revokeOfPerson: async ({ actor, params, body }) => wireTaken(await revokeEverything(app, actor, { principal: await idOf(actor, params.name) }, body.reason)),

@@ -1,7 +1,7 @@
-import { chunkIdentity } from '#app/gate/record-chunk.ts';
 import { endSession, endSessions } from '#app/gate/end-session.ts';
 import { actorContext, policyPrincipal, type Actor } from '#app/actor.ts';
 import { currentPolicies, demand, policyResource } from '#app/ask-policy.ts';
+import { chunkIdentity } from '#app/ports/sealed-identity.ts';
 import { maySee } from '#app/visibility.ts';
 import type { SessionId } from '#domain/id.ts';
 import { recordingViewed } from '#domain/events/administration-events.ts';
@@ -65,7 +65,10 @@ async function recording({ app, readRecording }: ServerDeps, actor: Actor, id: S
       });
     }
     await tx.log(recordingViewed(id, actor.id));
-    return (await tx.sessions.chunks(id)).map((chunk) => app.secrets.open(chunk.sealed, chunkIdentity(id, chunk.seq)));
+    return (await tx.sessions.chunks(id)).map(({ seq, sealed }) => {
+      if (sealed === null) throw new Refusal('wrong_state', 'the recording was destroyed: whose session it was is erased');
+      return app.secrets.open(sealed, chunkIdentity(id, seq));
+    });
   });
   const { complete, statements } = readRecording(chunks);
   return { session: id, complete, statements: statements.map((one) => ({ ...one, at: one.at.toISOString() })) };

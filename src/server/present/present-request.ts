@@ -45,6 +45,7 @@ export async function presentRequest(directory: Directory, wording: Wording, req
     expiresAt: request.expiresAt.toISOString(),
     decidedAt: iso(request.decidedAt),
     decisionReason: request.decisionReason,
+    erasedAt: iso(request.erasedAt),
     hash: request.hash,
     policyVersion: request.policyVersion,
     verdict: wireVerdict(verdict),
