@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import type { Journal } from '#app/ports/runtime.ts';
+import type { Children, Journal } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { startEmbedded, type EmbeddedStore } from '#store/embedded/start-embedded.ts';
 import { migrate } from '#store/migrate.ts';
@@ -19,12 +19,12 @@ export interface OpenedStore {
 }
 
 /** Opens the embedded store or the given database, and brings its schema up to date. @throws Refusal `unavailable` and more */
-export async function openStore(settings: Settings, version: string, journal: Journal): Promise<OpenedStore> {
+export async function openStore(settings: Settings, version: string, journal: Journal, children: Children): Promise<OpenedStore> {
   await mkdir(settings.data, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     throw new Refusal('invalid_configuration', `the data folder ${settings.data} can't be made: ${error.code}`, { hint: 'Set another by BREVET_DATA.' });
   });
   const runtimeFolders = [process.env['XDG_RUNTIME_DIR'], tmpdir()].filter((folder) => folder !== undefined && folder !== '') as string[];
-  const embedded = settings.database === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal }) : null;
+  const embedded = settings.database === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal, children }) : null;
   const connection = embedded?.connectionOptions ?? (settings.database as string);
   try {
     const client = new pg.Client(typeof connection === 'string' ? { connectionString: connection, connectionTimeoutMillis: 5000 } : connection);

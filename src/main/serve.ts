@@ -5,6 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { defaultPolicies } from '#policy/default-policies.ts';
 import { readSettings, VARIABLES } from './settings.ts';
 import { startServer, type RunningServer } from './start-server.ts';
+import { stoppable } from './stopping.ts';
 
 const HELP = `Usage: brevet server [--config FILE] [--admin-link NAME]
 
@@ -31,14 +32,12 @@ export async function serve(args: readonly string[], env: Readonly<Record<string
     process.stdout.write(HELP);
     return 0;
   }
-  const stopping = new Promise<string>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(signal));
-  });
-  const server = await startServer(readSettings(env, options.config));
+  const stopping = stoppable((text) => process.stderr.write(`brevet: ${text}\n`));
+  const server = await startServer(readSettings(env, options.config), stopping.children);
   try {
     await firstStart(server, options.adminLink);
     server.app.journal.info('Brevet is running', { api: server.address, broker: server.brokerPort });
-    const signal = await stopping;
+    const signal = await stopping.asked;
     server.app.journal.info('stopping', { signal });
   } finally {
     await server.stop();

@@ -23,6 +23,7 @@ import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
 import { monotonic, newId, openJournal, random } from './runtime.ts';
 import type { Settings } from './settings.ts';
+import type { Children } from '#app/ports/runtime.ts';
 import type { Identity } from '#app/ports/identity.ts';
 
 export interface RunningServer {
@@ -43,11 +44,11 @@ export function versionOf(): string {
 }
 
 /** One server: the HTTP edge, the reconciler, the sequencer and its brokers, on one store. Any number may share a store. */
-export async function startServer(settings: Settings): Promise<RunningServer> {
+export async function startServer(settings: Settings, children: Children = new Set()): Promise<RunningServer> {
   const journal = openJournal(settings.journal);
   const version = versionOf();
   await using opening = new AsyncDisposableStack();
-  const opened = await openStore(settings, version, journal);
+  const opened = await openStore(settings, version, journal, children);
   opening.defer(opened.close);
 
   const { ring, keyProvider } = await openRing(settings, opened.pool);
@@ -73,7 +74,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     await loops;
   });
   const gate = opening.use(localGate(app, identity));
-  const brokers = await openBrokers(settings, app, keys, gate);
+  const brokers = await openBrokers(settings, app, keys, gate, children);
   if (brokers) opening.defer(() => brokers.stop());
 
   const deps = serverDeps({
@@ -83,8 +84,9 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   });
   const http = await httpServer(deps.deps);
   const address = await http.listen({ host: settings.http.host, port: settings.http.port }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EADDRINUSE') throw error;
-    throw new Refusal('unavailable', `port ${settings.http.port} is taken`, { hint: 'Another Brevet may be running; or set another port by BREVET_HTTP_PORT.' });
+    const { host, port } = settings.http;
+    if (error.code === 'EADDRINUSE') throw new Refusal('unavailable', `port ${port} on ${host} is in use`, { hint: 'Another Brevet may be running; or set another port for the API by BREVET_HTTP_PORT.' });
+    throw new Refusal('invalid_configuration', `the API can't listen on ${host}, port ${port} (${error.code ?? error.message})`, { hint: 'BREVET_HTTP_HOST is an address of this machine, such as 127.0.0.1 or 0.0.0.0; ports below 1024 need rights.' });
   });
   deps.listening(address);
   opening.defer(async () => {
@@ -112,7 +114,7 @@ async function openRing(settings: Settings, pool: { query(sql: string): Promise<
   return { ring: new KeyRing(keys), keyProvider: `${provider.id}, ${keys.length} loaded` };
 }
 
-async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>): Promise<Brokers | null> {
+async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>, children: Children): Promise<Brokers | null> {
   const { processes, host, port, name } = settings.broker;
   if (processes === 0) return null;
   const now = await app.store.transaction(async (tx) => tx.now);
@@ -128,5 +130,6 @@ async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: Re
     brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', now)),
     log: (level, message, facts) => app.journal[level](message, facts),
     monotonic: monotonic.now,
+    children,
   });
 }
