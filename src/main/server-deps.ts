@@ -28,7 +28,7 @@ export interface EdgeParts {
 /** Everything that the HTTP edge serves. Its own address is known only once it listens. */
 export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; listening(address: string): void } {
   const { app, identity, keys, settings, version } = parts;
-  const given = settings.addresses?.split(',').map((one) => one.trim()).filter(Boolean) ?? [];
+  const given = settings.addresses?.split(',').map((one) => one.trim().replace(/\/$/, '')).filter(Boolean) ?? [];
   const addresses = [...given];
   const deps: ServerDeps = {
     app, identity, version, addresses,
@@ -43,7 +43,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     diagnose: parts.diagnose,
     metrics: metrics(app),
     publicLog: settings.log.public,
-    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 } }, () => performance.now()),
+    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 }, unverified: { burst: 200, perSecond: 5 }, log: { burst: 400, perSecond: 100 } }, () => performance.now()),
     newTrace: () => Buffer.from(random.bytes(6)).toString('hex'),
   };
   return {

@@ -50,7 +50,8 @@ export type ConfigurationFile = z.infer<typeof ConfigurationFile>;
 /** All files of a folder as one; each name knows where it stands, for errors that point there. */
 export interface Desired extends ConfigurationFile {
   readonly policies: readonly { readonly file: string; readonly text: string }[];
-  readonly whereIs: (kind: keyof ConfigurationFile, name: string) => Place;
+  /** `path`: where in the object; what is missing there is found where its nearest parent stands. */
+  readonly whereIs: (kind: keyof ConfigurationFile, name: string, path?: readonly string[]) => Place;
 }
 
 export interface Place {

@@ -31,13 +31,15 @@ export interface Resolved {
 /** Checks what the shape could not: names that exist, scopes that the connector takes, durations in order. */
 export function resolve(app: App, desired: Desired, people: ReadonlySet<string>): Resolved {
   const findings: ConfigurationFinding[] = [];
-  const check = <T>(place: Place, work: () => T): T | null => {
+  const check = <T>(placeOf: (path: readonly string[]) => Place, work: () => T): T | null => {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const field = error.details.field ? `${error.details.field}: ` : '';
-      findings.push(finding(error.code, `${field}${error.message}${error.details.hint ? ` (${error.details.hint})` : ''}`, place));
+      const { field = '', hint } = error.details;
+      const path = field.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+      const where = field === '' || error.message.includes(field) ? '' : `${field}: `;
+      findings.push(finding(error.code, `${where}${error.message}${hint ? ` (${hint})` : ''}`, placeOf(path)));
       return null;
     }
   };
@@ -58,12 +60,12 @@ export function resolve(app: App, desired: Desired, people: ReadonlySet<string>)
   for (const [name, target] of Object.entries(desired.targets)) {
     const place = desired.whereIs('targets', name);
     if (target.folder) demand(Object.hasOwn(desired.folders, target.folder), 'folder', target.folder, place);
-    const config = check(place, () => connectorFor(app, target.type).parseConfig(target.config));
+    const config = check((path) => desired.whereIs('targets', name, ['config', ...path]), () => connectorFor(app, target.type).parseConfig(target.config));
     if (config) targets.set(name, config);
   }
   const entitlements = new Map<string, ResolvedEntitlement>();
   for (const name of Object.keys(desired.entitlements)) {
-    const resolved = check(desired.whereIs('entitlements', name), () => resolveEntitlement(app, desired, name, demand));
+    const resolved = check(() => desired.whereIs('entitlements', name), () => resolveEntitlement(app, desired, name, demand));
     if (resolved) entitlements.set(name, resolved);
   }
   return { desired, targets, entitlements, findings };
