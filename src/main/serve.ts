@@ -22,7 +22,7 @@ Options:
   --help              this text
 
 Each setting has a variable:
-${Object.entries(VARIABLES).map(([variable, [section, key, meaning]]) => `  ${variable.padEnd(26)}${(section === null ? key : `${section}.${key}`).padEnd(18)}${meaning}`).join('\n')}
+${Object.entries(VARIABLES).map(([variable, [section, key, meaning]]) => `  ${variable} (${section === null ? key : `${section}.${key}`})\n    ${meaning}`).join('\n')}
 `;
 
 /** \`brevet server\`. Answers the exit code when it has been told to stop. */

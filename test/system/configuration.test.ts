@@ -42,6 +42,11 @@ test('hosts, ports, modes and keys: what stood there, what is allowed, on its li
   assert.match(complaints(target('host: db')).join(), /at \/user is missing; must be a name/);
 });
 
+test('names that do not exist, with the nearest that does', () => {
+  const said = complaints(`${target('host: db', 'user: u')}\nfolders: { shop: {} }\ngroups:\n  leads: { members: [ad] }\npeople: { ada: { name: Ada } }\nentitlements:\n  e:\n    title: E\n    folder: shpo\n    maximum: 1h\n    parts: [{ target: ordres, kind: ephemeral_account, scope: {} }]\n    stages: [{ groups: [lead] }]`);
+  for (const one of ['there is no folder "shpo". Did you mean "shop"?', 'there is no target "ordres". Did you mean "orders"?', 'there is no group "lead". Did you mean "leads"?', 'there is no person or workload "ad". Did you mean "ada"?']) assert.ok(said.some((line) => line.endsWith(one)), `${one}\n${said.join('\n')}`);
+});
+
 test('wrong shapes of a file', () => {
   const said = (text: string) => complaints(text).join();
   assert.equal(said('peple: {}'), '1: peple is not known. Did you mean "people"?');
