@@ -26,6 +26,8 @@ interface Definition {
 }
 
 const LONGEST = 60;
+/** zod's message of a check that was given none. */
+const UNWORDED = 'Invalid input';
 
 /**
  * `path` is the place; of a key that does not exist, the key's own. `words` goes on after "the setting http.port ".
@@ -43,7 +45,7 @@ export function explainIssue(schema: SchemaLike, issue: IssueLike, input: unknow
   const is = found === undefined ? 'is missing' : isSecret(path) ? 'is wrong' : `is ${shown(found)}`;
   const allowed = describedAt(schema, path);
   // A message written for its very check says more than what the field holds in general.
-  const why = issue.code === 'custom' ? issue.message : issue.code === 'invalid_format' && allowed === null ? issue.message : null;
+  const why = issue.code === 'custom' && issue.message !== UNWORDED ? issue.message : issue.code === 'invalid_format' && allowed === null ? issue.message : null;
   const must = allowed === null ? inGeneral(issue) : `must be ${allowed}`;
   return { path, words: `${is}; ${why === null ? must : allowed === null ? why : `${why}: it ${must}`}` };
 }

@@ -52,6 +52,7 @@ function readArgs(args: readonly string[]): { config: string | null; adminLink: 
     if (args[at] === '--help' || args[at] === '-h') return null;
     else if (args[at] === '--config' && value !== null) options.config = args[(at += 1)] as string;
     else if (args[at] === '--admin-link' && value !== null) options.adminLink = args[(at += 1)] as string;
+    else if (args[at] === '--config' || args[at] === '--admin-link') throw new Refusal('invalid_input', `${args[at]} needs a value`, { hint: 'brevet server --help' });
     else throw new Refusal('invalid_input', `brevet server does not know "${args[at]}"`, { hint: 'brevet server --help' });
   }
   return options;

@@ -6,7 +6,7 @@ import { describeText } from '#contract/free-text.ts';
 import { renderVerdict } from '#policy/render-verdict.ts';
 import type { RecordedStatement, ServerDeps } from '#server/deps.ts';
 import { rateLimit } from '#server/rate-limit.ts';
-import { clientAddress } from '#signin/client-address.ts';
+import { clientAddress, type ClientAddress } from '#signin/client-address.ts';
 import { verifyRequest } from '#signin/request-signature.ts';
 import { logTools } from './log-tools.ts';
 import { metrics } from './metrics.ts';
@@ -34,7 +34,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     app, identity, version, addresses,
     authority: keys.authority,
     wording: { explain: renderVerdict, escape: (text) => (describeText(text).flags.some((flag) => flag !== 'non_ascii') ? describeText(text).display : null) },
-    clientAddress: clientAddress(settings.proxies.split(',').map((one) => one.trim()).filter(Boolean)),
+    clientAddress: behindProxies(settings),
     verifyRequest: (message, now, publicKeyOf) => verifyRequest(message, { now, publicKeyOf, authorities: addresses.map((one) => new URL(one).host) }),
     broker: parts.broker,
     readRecording: statementsOf,
@@ -53,6 +53,11 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
       for (const name of [address, `http://localhost:${port}`, `http://127.0.0.1:${port}`]) if (!addresses.includes(name)) addresses.push(name);
     },
   };
+}
+
+/** @throws Refusal `invalid_configuration` */
+export function behindProxies({ proxies }: Settings): ClientAddress {
+  return clientAddress(proxies.split(',').map((one) => one.trim()).filter(Boolean));
 }
 
 /** A recording as rows; one that was tampered with on its way tells so instead of showing half. */

@@ -11,7 +11,7 @@ import { Refusal } from '#domain/refusal.ts';
 const whole = (least: number, most: number, what: string) =>
   z.preprocess((value) => (typeof value === 'string' && /^\d{1,9}$/.test(value.trim()) ? Number(value) : value), z.int().min(least).max(most)).describe(what);
 const port = (usual: number) => whole(0, 65_535, `a port from 0 to 65535, such as ${usual}`).default(usual);
-const text = (what: string, fits: (value: string) => boolean = (value) => value.trim() !== '') => z.string().refine(fits, { abort: true, message: 'it is not written as it should be' }).describe(what);
+const text = (what: string, fits: (value: string) => boolean = (value) => value.trim() !== '') => z.string().refine(fits).describe(what);
 const host = (what: string) => text(what, (value) => isIP(value) !== 0 || /^[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?$/i.test(value));
 
 /**
@@ -90,7 +90,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
   const byVariable = variable !== undefined && env[variable];
   throw new Refusal('invalid_configuration', `the setting ${byVariable ? variable : name} ${words}`, {
     field: byVariable ? variable : (path ?? name),
-    hint: byVariable ? `It goes before ${name} in brevet.yaml.` : variable ? `It stands in ${path ?? 'brevet.yaml'}; ${variable} would go before it.` : 'brevet server --help lists all settings.',
+    hint: byVariable ? `It is the variable of ${name} in brevet.yaml, and goes before it.` : variable ? `It stands in ${path ?? 'brevet.yaml'}; ${variable} would go before it.` : 'brevet server --help lists all settings.',
   });
 }
 

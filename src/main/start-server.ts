@@ -17,7 +17,7 @@ import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { runSequencer } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
-import { serverDeps } from './server-deps.ts';
+import { behindProxies, serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
 import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
@@ -47,6 +47,7 @@ export function versionOf(): string {
 export async function startServer(settings: Settings, children: Children = new Set()): Promise<RunningServer> {
   const journal = openJournal(settings.journal);
   const version = versionOf();
+  await refuseEarly(settings);
   await using opening = new AsyncDisposableStack();
   const opened = await openStore(settings, version, journal, children);
   opening.defer(opened.close);
@@ -102,6 +103,12 @@ export async function startServer(settings: Settings, children: Children = new S
     storePid: opened.embedded?.pid ?? null,
     stop: () => everything.disposeAsync(),
   };
+}
+
+/** What is wrong in itself is refused before anything is made. */
+async function refuseEarly(settings: Settings): Promise<void> {
+  behindProxies(settings);
+  if (settings.rootKey !== null) await givenKeyProvider(settings.rootKey, 'BREVET_ROOT_KEY').rootKeys();
 }
 
 /** A missing key file is made on a fresh store only: beside sealed rows it would be a disaster hidden. */

@@ -38,7 +38,7 @@ const name = z
 /** Host names and addresses only: a path would open a Unix socket of Brevet's own machine. */
 const host = z
   .string()
-  .refine((text) => isIP(text) !== 0 || (text.length <= 253 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text)), { message: 'that is not one' })
+  .refine((text) => isIP(text) !== 0 || (text.length <= 253 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text)))
   .describe('a host name or an IP address, such as db1.example.com, without port, path or spaces');
 const CONFIG = z.strictObject({
   host,
