@@ -41,6 +41,10 @@ export function explainIssue(schema: SchemaLike, issue: IssueLike, input: unknow
     const near = didYouMean(key, known);
     return { path: [...path, key], words: `is not known.${near || ` Known here: ${known.join(', ')}.`}` };
   }
+  if (issue.code === 'invalid_key') {
+    const [fault] = (issue as { issues?: readonly IssueLike[] }).issues ?? [];
+    return { path, words: `can't be called that: ${fault?.message ?? 'it is no name'}` };
+  }
   const found = valueAt(input, path);
   const is = found === undefined ? 'is missing' : isSecret(path) ? 'is wrong' : `is ${shown(found)}`;
   const allowed = describedAt(schema, path);
@@ -54,7 +58,7 @@ function inGeneral(issue: IssueLike): string {
   const { expected, values } = issue as { expected?: unknown; values?: readonly unknown[] };
   if (Array.isArray(values)) return `must be ${values.length === 1 ? '' : 'one of '}${values.join(', ')}`;
   const kind = KINDS[String(expected)];
-  return kind === undefined ? issue.message.replace(/^Too (?:small|big): expected \w+ to (?:have|be) /, 'must be ') : `must be ${kind}`;
+  return kind === undefined ? issue.message.replace(/^Too (?:small|big): expected \w+ to (have|be) /, 'must $1 ') : `must be ${kind}`;
 }
 
 const KINDS: Readonly<Record<string, string>> = {
