@@ -43,7 +43,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     diagnose: parts.diagnose,
     metrics: metrics(app),
     publicLog: settings.log.public,
-    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 }, unverified: { burst: 200, perSecond: 5 }, log: { burst: 400, perSecond: 100 } }, () => performance.now()),
+    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 }, unverified: { burst: 500, perSecond: 10 }, log: { burst: 400, perSecond: 100 } }, () => performance.now()),
     newTrace: () => Buffer.from(random.bytes(6)).toString('hex'),
   };
   return {
