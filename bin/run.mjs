@@ -13,7 +13,7 @@ import { ensureDebianPackages } from './debian-packages.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const NODE_MAJOR = 24;
-const NODE_FLAGS = ['--disable-proto=delete', '--disable-warning=ExperimentalWarning'];
+const NODE_FLAGS = ['--disable-proto=delete', '--disable-sigusr1', '--disable-warning=ExperimentalWarning'];
 
 /** What each word runs: programs one after the other, the last with the arguments given. */
 const TARGETS = {

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import type { Gate } from '#app/ports/gate.ts';
+import type { Children } from '#app/ports/runtime.ts';
 import type { BrokerId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { BrokerOrder, BrokerReport } from './broker-process.ts';
@@ -26,6 +27,8 @@ export interface BrokersSettings {
   readonly log: BrokerLog;
   /** Monotonic milliseconds. */
   readonly monotonic: () => number;
+  /** Where the processes are entered while they run, to be ended at once when there is no time left. */
+  readonly children?: Children;
 }
 
 export interface Brokers {
@@ -82,7 +85,13 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
   const stop = async () => {
     stopping = true;
     await Promise.all(children.map((child) => child?.stop()));
+    settings.children?.delete(stopAtOnce);
   };
+  const stopAtOnce = async () => {
+    stopping = true;
+    await Promise.all(children.map((child) => child?.kill()));
+  };
+  settings.children?.add(stopAtOnce);
   try {
     await Promise.all(Array.from({ length: count }, (_, slot) => keep(slot, FIRST_PAUSE_MS)));
   } catch (error) {
@@ -111,8 +120,8 @@ async function findPort(host: string, port: number): Promise<number> {
     await once(probe, 'listening');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    const why = code === 'EADDRINUSE' ? 'is in use' : `can't be had (${code})`;
-    throw new Refusal('unavailable', `port ${port} on ${host} ${why}`, { hint: 'Another Brevet may be running; or set another port for the PostgreSQL broker by BREVET_BROKER_PORT.' });
+    if (code === 'EADDRINUSE') throw new Refusal('unavailable', `port ${port} on ${host} is in use`, { hint: 'Another Brevet may be running; or set another port for the PostgreSQL broker by BREVET_BROKER_PORT.' });
+    throw new Refusal('invalid_configuration', `the PostgreSQL broker can't listen on ${host}, port ${port} (${code})`, { hint: 'BREVET_BROKER_HOST is an address of this machine, such as 127.0.0.1 or 0.0.0.0; ports below 1024 need rights.' });
   }
   const found = (probe.address() as AddressInfo).port;
   probe.close();
@@ -139,7 +148,7 @@ class Child {
     this.#process = fork(settings.entry, [], {
       serialization: 'advanced',
       env: {},
-      execArgv: ['--disable-proto=delete', '--disable-warning=ExperimentalWarning'],
+      execArgv: ['--disable-proto=delete', '--disable-sigusr1', '--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#channel = ipcChannel(this.#process);
@@ -185,6 +194,11 @@ class Child {
       this.tell({ broker: 'cancel', call: this.#calls, key });
     });
     return Promise.race([done, this.gone]);
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.gone;
   }
 
   async stop(): Promise<void> {

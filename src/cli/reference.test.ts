@@ -56,7 +56,7 @@ test('help: the tree, a command, a topic; an unknown one is a usage error', asyn
   await using world = await CliWorld.make();
   assert.match((await world.run(['--help'])).stdout, /Asking:[^]*request +Ask for access/);
   assert.match((await world.run(['help', 'policy', 'simulate'])).stdout, /Examples:\n {2}brevet policy simulate --as ana/);
-  assert.match((await world.run(['help', 'exit-codes'])).stdout, /\n +3 {2}policy, a reviewer or your rights say no\n/);
+  assert.match((await world.run(['help', 'exit-codes'])).stdout, /\n +3 +policy, a reviewer or your rights say no\n/);
   assert.equal((await world.run(['help', 'nonsense'])).code, 2);
   assert.equal((await world.run([])).code, 2);
   assert.match((await world.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);

@@ -36,7 +36,7 @@ export class Shell {
       .enablePositionalOptions()
       .showSuggestionAfterError()
       .showHelpAfterError('(brevet help COMMAND explains it with examples)')
-      .configureHelp({ sortSubcommands: false, subcommandTerm: (command) => command.name() })
+      .configureHelp({ sortSubcommands: false, minWidthToWrap: 20, subcommandTerm: (command) => command.name() })
       .configureOutput({
         writeOut: (text) => void stdout.write(text),
         writeErr: (text) => void (this.#json || stderr.write(text)),

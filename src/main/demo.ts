@@ -4,6 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { openDemo, type Demo } from './demo/open-demo.ts';
 import { PEOPLE } from './demo/world.ts';
 import { readSettings } from './settings.ts';
+import { stoppable } from './stopping.ts';
 
 const HELP = `npm start
 
@@ -35,13 +36,11 @@ async function main(args: readonly string[]): Promise<number> {
   const unknown = args.find((arg) => arg !== '--fresh-links');
   if (unknown !== undefined) throw new Refusal('invalid_input', `there is no option ${unknown}`, { hint: 'npm start -- --help' });
   const settings = readSettings({ ...process.env, BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'warn' }, null);
-  const stopping = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
-  const demo = await openDemo(settings, (text) => process.stdout.write(dim(`  ${text} ...\n`)));
+  const stopping = stoppable((text) => process.stdout.write(dim(`  ${text}\n`)));
+  const demo = await openDemo(settings, (text) => process.stdout.write(dim(`  ${text} ...\n`)), stopping.children);
   try {
     await tell(demo, settings.data, args.includes('--fresh-links'));
-    await stopping;
+    await stopping.asked;
     process.stdout.write(dim('\n  stopping ...\n'));
   } finally {
     await demo.stop();

@@ -4,6 +4,7 @@ import { catalogueOf } from './policy-tools.ts';
 import { lintPolicies } from '#policy/lint.ts';
 import type { LoadedKeys } from '#secrets/loaded-keys.ts';
 import type { Settings } from './settings.ts';
+import { diagnoseTargets } from './diagnose-targets.ts';
 
 type Check = Answer<'doctor'>['checks'][number];
 
@@ -27,19 +28,8 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   const counts = await app.store.transaction((tx) => tx.entries.counts());
   if (counts.overdue > 0) say('removals', 'error', `${counts.overdue} removals are overdue`, 'brevet grants --all --overdue tells which, and why.');
   else say('removals', 'ok', 'nothing is overdue');
-  const targets = await app.store.transaction(async (tx) => {
-    const live = (await tx.catalogue.targets()).filter((target) => target.retiredAt === null);
-    return Promise.all(live.map(async (target) => ({ name: target.name, health: await tx.catalogue.health(target.id), credential: (await tx.catalogue.credential(target.id)) !== null })));
-  });
-  for (const { name, health, credential } of targets) {
-    if (!credential) say(`target ${name}`, 'error', 'Brevet has no credential for it', `brevet target credential ${name}`);
-    else if (health?.unreachableSince) say(`target ${name}`, 'error', `does not answer since ${health.unreachableSince.toISOString()}: ${health.problem ?? ''}`, 'Its removals are tried every few seconds.');
-    else if (health?.skewMs && Math.abs(health.skewMs) > app.limits.clockSkewMs) say(`target ${name}`, 'error', `its clock is ${health.skewMs} ms off`, 'Nothing new is granted on it until its clock is right.');
-    // Answering is not letting in: a wrong password comes from a server that is up.
-    else if (health?.problem) say(`target ${name}`, 'error', `at the last try: ${health.problem}`, `brevet target standing ${name} tries again.`);
-    else if (!health?.checkedAt) say(`target ${name}`, 'warning', 'not tried yet', `brevet target standing ${name} signs in to it.`);
-    else say(`target ${name}`, 'ok', `answered, version ${health.version ?? 'unknown'}`);
-  }
+  const targets = await diagnoseTargets(app);
+  checks.push(...targets);
   if (targets.length === 0) say('targets', 'warning', 'there are none', 'Describe one in YAML and run: brevet apply FOLDER');
   const policies = await app.store.transaction((tx) => tx.policies.current());
   const findings = policies ? lintPolicies(policies.sources, await catalogueOf(app)) : [];

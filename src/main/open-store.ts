@@ -1,11 +1,11 @@
-import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import type { Journal } from '#app/ports/runtime.ts';
+import type { Children, Journal } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { joinEmbedded } from '#store/embedded/join-embedded.ts';
 import { startEmbedded, type EmbeddedStore } from '#store/embedded/start-embedded.ts';
+import { makeFolder } from '#store/embedded/make-folder.ts';
 import { migrate } from '#store/migrate.ts';
 import { openPool } from '#store/pool.ts';
 import { random } from './runtime.ts';
@@ -23,18 +23,16 @@ export interface OpenedStore {
  * Opens the embedded store or the given database, and brings its schema up to date. With `join` an embedded store that a
  * running server looks after is used beside it. @throws Refusal `unavailable` and more
  */
-export async function openStore(settings: Settings, version: string, journal: Journal, { join = false } = {}): Promise<OpenedStore> {
-  await mkdir(settings.data, { recursive: true, mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    throw new Refusal('invalid_configuration', `the data folder ${settings.data} can't be made: ${error.code}`, { hint: 'Set another by BREVET_DATA.' });
-  });
+export async function openStore(settings: Settings, version: string, journal: Journal, children: Children, { join = false } = {}): Promise<OpenedStore> {
+  await makeFolder(settings.data, 0o711);
   const runtimeFolders = [process.env['XDG_RUNTIME_DIR'], tmpdir()].filter((folder) => folder !== undefined && folder !== '') as string[];
   const joined = join && settings.database === null ? await joinEmbedded(`${settings.data}/store`) : null;
-  const embedded = settings.database === null && joined === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal }) : null;
+  const embedded = settings.database === null && joined === null ? await startEmbedded({ dataFolder: `${settings.data}/store`, runtimeFolders, random, journal, children }) : null;
   const connection = embedded?.connectionOptions ?? joined ?? (settings.database as string);
   try {
     const client = new pg.Client(typeof connection === 'string' ? { connectionString: connection, connectionTimeoutMillis: 5000 } : connection);
     await client.connect().catch((error: Error) => {
-      throw new Refusal('unavailable', `the database can't be reached: ${error.message}`, { hint: 'Check DATABASE_URL, and that the server runs.' });
+      throw refusalOf(error);
     });
     try {
       const applied = await migrate(client, fileURLToPath(new URL('../store/migrations', import.meta.url)), version);
@@ -54,4 +52,16 @@ export async function openStore(settings: Settings, version: string, journal: Jo
     await embedded?.stop();
   };
   return { pool, embedded, close, description: embedded ? `embedded PostgreSQL in ${embedded.folder}` : 'the PostgreSQL of DATABASE_URL' };
+}
+
+/** What keeps us out of the given database, and what to do. The address, which holds the password, is not repeated. */
+function refusalOf(error: Error & { code?: string }): Refusal {
+  const { code = '', message } = error;
+  const [why, hint] =
+    code === 'ECONNREFUSED' ? ['nothing listens there', 'Check host and port in DATABASE_URL, and that the server runs.']
+    : code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? ['its host name is not known', 'Check the host name in DATABASE_URL.']
+    : code === '28P01' || code === '28000' ? ['it does not let us in', 'Check user and password in DATABASE_URL, and pg_hba.conf of the server.']
+    : code === '3D000' ? ['there is no such database on the server', 'Make it: createdb -O USER NAME.']
+    : ['it does not answer as it should', 'Check DATABASE_URL, and that the server runs.'];
+  return new Refusal('unavailable', `the database can't be used: ${why} (${message})`, { field: 'DATABASE_URL', hint });
 }

@@ -45,7 +45,7 @@ async function using<T>(env: Readonly<Record<string, string | undefined>>, confi
 
 async function open(settings: Settings) {
   const journal = openJournal('warn');
-  const opened = await openStore(settings, versionOf(), journal, { join: true });
+  const opened = await openStore(settings, versionOf(), journal, new Set(), { join: true });
   try {
     const loaded = await openRootKeys(settings, opened.pool, 'refuse');
     const secrets = makeSecrets(loaded.ring, random);

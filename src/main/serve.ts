@@ -5,6 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { defaultPolicies } from '#policy/default-policies.ts';
 import { readSettings, VARIABLES } from './settings.ts';
 import { startServer, type RunningServer } from './start-server.ts';
+import { stoppable } from './stopping.ts';
 
 const HELP = `Usage: brevet server [--config FILE] [--admin-link NAME]
 
@@ -21,7 +22,7 @@ Options:
   --help              this text
 
 Each setting has a variable:
-${Object.entries(VARIABLES).map(([variable, [section, key, meaning]]) => `  ${variable.padEnd(26)}${(section === null ? key : `${section}.${key}`).padEnd(18)}${meaning}`).join('\n')}
+${Object.entries(VARIABLES).map(([variable, [section, key, meaning]]) => `  ${variable} (${section === null ? key : `${section}.${key}`})\n    ${meaning}`).join('\n')}
 `;
 
 /** \`brevet server\`. Answers the exit code when it has been told to stop. */
@@ -31,14 +32,12 @@ export async function serve(args: readonly string[], env: Readonly<Record<string
     process.stdout.write(HELP);
     return 0;
   }
-  const stopping = new Promise<string>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(signal));
-  });
-  const server = await startServer(readSettings(env, options.config));
+  const stopping = stoppable((text) => process.stderr.write(`brevet: ${text}\n`));
+  const server = await startServer(readSettings(env, options.config), stopping.children);
   try {
     await firstStart(server, options.adminLink);
     server.app.journal.info('Brevet is running', { api: server.address, broker: server.brokerPort });
-    const signal = await stopping;
+    const signal = await stopping.asked;
     server.app.journal.info('stopping', { signal });
   } finally {
     await server.stop();
@@ -53,6 +52,7 @@ function readArgs(args: readonly string[]): { config: string | null; adminLink: 
     if (args[at] === '--help' || args[at] === '-h') return null;
     else if (args[at] === '--config' && value !== null) options.config = args[(at += 1)] as string;
     else if (args[at] === '--admin-link' && value !== null) options.adminLink = args[(at += 1)] as string;
+    else if (args[at] === '--config' || args[at] === '--admin-link') throw new Refusal('invalid_input', `${args[at]} needs a value`, { hint: 'brevet server --help' });
     else throw new Refusal('invalid_input', `brevet server does not know "${args[at]}"`, { hint: 'brevet server --help' });
   }
   return options;

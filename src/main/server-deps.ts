@@ -6,7 +6,7 @@ import { describeText } from '#contract/free-text.ts';
 import { renderVerdict } from '#policy/render-verdict.ts';
 import type { RecordedStatement, ServerDeps } from '#server/deps.ts';
 import { rateLimit } from '#server/rate-limit.ts';
-import { clientAddress } from '#signin/client-address.ts';
+import { clientAddress, type ClientAddress } from '#signin/client-address.ts';
 import { verifyRequest } from '#signin/request-signature.ts';
 import { logTools } from './log-tools.ts';
 import { metrics } from './metrics.ts';
@@ -28,13 +28,13 @@ export interface EdgeParts {
 /** Everything that the HTTP edge serves. Its own address is known only once it listens. */
 export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; listening(address: string): void } {
   const { app, identity, keys, settings, version } = parts;
-  const given = settings.addresses?.split(',').map((one) => one.trim()).filter(Boolean) ?? [];
+  const given = settings.addresses?.split(',').map((one) => one.trim().replace(/\/$/, '')).filter(Boolean) ?? [];
   const addresses = [...given];
   const deps: ServerDeps = {
     app, identity, version, addresses,
     authority: keys.authority,
     wording: { explain: renderVerdict, escape: (text) => (describeText(text).flags.some((flag) => flag !== 'non_ascii') ? describeText(text).display : null) },
-    clientAddress: clientAddress(settings.proxies.split(',').map((one) => one.trim()).filter(Boolean)),
+    clientAddress: behindProxies(settings),
     verifyRequest: (message, now, publicKeyOf) => verifyRequest(message, { now, publicKeyOf, authorities: addresses.map((one) => new URL(one).host) }),
     broker: parts.broker,
     readRecording: statementsOf,
@@ -43,7 +43,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     diagnose: parts.diagnose,
     metrics: metrics(app),
     publicLog: settings.log.public,
-    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 } }, () => performance.now()),
+    rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 }, unverified: { burst: 500, perSecond: 10 }, log: { burst: 400, perSecond: 100 } }, () => performance.now()),
     newTrace: () => Buffer.from(random.bytes(6)).toString('hex'),
   };
   return {
@@ -53,6 +53,11 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
       for (const name of [address, `http://localhost:${port}`, `http://127.0.0.1:${port}`]) if (!addresses.includes(name)) addresses.push(name);
     },
   };
+}
+
+/** @throws Refusal `invalid_configuration` */
+export function behindProxies({ proxies }: Settings): ClientAddress {
+  return clientAddress(proxies.split(',').map((one) => one.trim()).filter(Boolean));
 }
 
 /** A recording as rows; one that was tampered with on its way tells so instead of showing half. */

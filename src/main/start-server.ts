@@ -10,13 +10,14 @@ import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { encodeEntry } from '#log/entry.ts';
 import { createPolicyEngine } from '#policy/cedar-engine.ts';
+import { loadGivenKeys } from '#secrets/loaded-keys.ts';
 import { makeSecrets } from '#secrets/sealer.ts';
 import { makeIdentity } from '#signin/identity.ts';
 import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { runSequencer, sqlRoll } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
-import { serverDeps } from './server-deps.ts';
+import { behindProxies, serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
 import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
@@ -24,6 +25,7 @@ import { openRootKeys } from './root-keys.ts';
 import { monotonic, newId, openJournal, random } from './runtime.ts';
 import type { Settings } from './settings.ts';
 import { versionOf } from './version.ts';
+import type { Children } from '#app/ports/runtime.ts';
 import type { Identity } from '#app/ports/identity.ts';
 
 export interface RunningServer {
@@ -40,11 +42,12 @@ export interface RunningServer {
 }
 
 /** One server: the HTTP edge, the reconciler, the sequencer and its brokers, on one store. Any number may share a store. */
-export async function startServer(settings: Settings): Promise<RunningServer> {
+export async function startServer(settings: Settings, children: Children = new Set()): Promise<RunningServer> {
   const journal = openJournal(settings.journal);
   const version = versionOf();
+  await refuseEarly(settings);
   await using opening = new AsyncDisposableStack();
-  const opened = await openStore(settings, version, journal);
+  const opened = await openStore(settings, version, journal, children);
   opening.defer(opened.close);
 
   const rootKeys = await openRootKeys(settings, opened.pool, 'create');
@@ -72,7 +75,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     await loops;
   });
   const gate = opening.use(localGate(app, identity));
-  const brokers = await openBrokers(settings, app, keys, gate);
+  const brokers = await openBrokers(settings, app, keys, gate, children);
   if (brokers) opening.defer(() => brokers.stop());
 
   const deps = serverDeps({
@@ -81,10 +84,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length } : null) }),
   });
   const http = await httpServer(deps.deps);
-  const address = await http.listen({ host: settings.http.host, port: settings.http.port }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EADDRINUSE') throw error;
-    throw new Refusal('unavailable', `port ${settings.http.port} is taken`, { hint: 'Another Brevet may be running; or set another port by BREVET_HTTP_PORT.' });
-  });
+  const address = await listen(http, settings);
   deps.listening(address);
   opening.defer(async () => {
     http.server.closeAllConnections();
@@ -101,7 +101,21 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   };
 }
 
-async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>): Promise<Brokers | null> {
+async function listen(http: Awaited<ReturnType<typeof httpServer>>, settings: Settings): Promise<string> {
+  const { host, port } = settings.http;
+  return await http.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') throw new Refusal('unavailable', `port ${port} on ${host} is in use`, { hint: 'Another Brevet may be running; or set another port for the API by BREVET_HTTP_PORT.' });
+    throw new Refusal('invalid_configuration', `the API can't listen on ${host}, port ${port} (${error.code ?? error.message})`, { hint: 'BREVET_HTTP_HOST is an address of this machine, such as 127.0.0.1 or 0.0.0.0; ports below 1024 need rights.' });
+  });
+}
+
+/** What is wrong in itself is refused before anything is made. */
+async function refuseEarly(settings: Settings): Promise<void> {
+  behindProxies(settings);
+  if (settings.rootKey !== null) await loadGivenKeys(settings.rootKey, 'BREVET_ROOT_KEY');
+}
+
+async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>, children: Children): Promise<Brokers | null> {
   const { processes, host, port, name } = settings.broker;
   if (processes === 0) return null;
   const now = await app.store.transaction(async (tx) => tx.now);
@@ -117,5 +131,6 @@ async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: Re
     brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', now)),
     log: (level, message, facts) => app.journal[level](message, facts),
     monotonic: monotonic.now,
+    children,
   });
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Refusal } from '#domain/refusal.ts';
 import { openDemo } from './demo/open-demo.ts';
 import { readSettings } from './settings.ts';
+import { stoppable } from './stopping.ts';
 import { NotObserved, Stage } from './tour/stage.ts';
 import { tellStory } from './tour/story.ts';
 
@@ -29,7 +30,10 @@ async function main(args: readonly string[]): Promise<number> {
   const data = await mkdtemp(join(tmpdir(), 'brevet-tour-'));
   const env = { BREVET_DATA: data, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'silent' };
   stage.chapter('A small world');
-  const demo = await openDemo(readSettings(env, null), (text) => stage.say(`${text} ...`));
+  const stopping = stoppable(() => undefined);
+  // Nothing of a tour is kept: at the first Ctrl-C everything it started is ended at once.
+  void stopping.asked.then(() => stopping.leave(() => rm(data, { recursive: true, force: true })));
+  const demo = await openDemo(readSettings(env, null), (text) => stage.say(`${text} ...`), stopping.children);
   try {
     await tellStory(stage, demo, data);
   } finally {

@@ -58,28 +58,3 @@ export function finding(
 export function placeOf({ file, line, column }: Place): Place {
   return { file, line, column };
 }
-
-/** ` Did you mean "orders-read"?` for the nearest known name, or an empty string when none is near. */
-export function didYouMean(name: string, known: Iterable<string>): string {
-  let best = '';
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name.slice(0, 64), candidate.slice(0, 64));
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best === '' ? '' : ` Did you mean "${best}"?`;
-}
-
-/** Levenshtein distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}

@@ -3,7 +3,8 @@ import type { PolicyFinding, PolicySource } from '#app/ports/policy.ts';
 import type { DetailedError, PolicyJson } from './cedar.ts';
 import { CedarCrash, withCedar } from './cedar.ts';
 import type { FindingCode, Place } from './findings.ts';
-import { didYouMean, finding } from './findings.ts';
+import { didYouMean } from '#domain/did-you-mean.ts';
+import { finding } from './findings.ts';
 import type { Statement } from './source-text.ts';
 import { LIMITS, placeAt, placeOfByte, splitStatements } from './source-text.ts';
 

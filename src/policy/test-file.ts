@@ -5,7 +5,8 @@ import { parseDuration } from '#domain/duration.ts';
 import type { PolicyFinding, PolicyPrincipal, PolicyQuestion, PolicyResource } from '#app/ports/policy.ts';
 import { POLICY_ACTIONS } from '#app/ports/policy.ts';
 import type { Catalogue } from './catalogue.ts';
-import { didYouMean, finding } from './findings.ts';
+import { didYouMean } from '#domain/did-you-mean.ts';
+import { finding } from './findings.ts';
 
 /** The instant of a test that names none, a Monday at ten o'clock UTC: a test gives the same answer on every day. */
 export const TEST_NOW = '2026-01-05T10:00:00Z';

@@ -69,9 +69,13 @@ export interface LogTools {
   file(app: App, path: string): Promise<{ readonly bytes: Uint8Array; readonly immutable: boolean } | null>;
 }
 
+export type RateKind = 'public' | 'signed_in' | 'password' | 'unverified' | 'log';
+
 /** Counts calls by key; true while there is room. */
 export interface RateLimit {
-  allow(key: string, kind: 'public' | 'signed_in' | 'password'): boolean;
+  allow(key: string, kind: RateKind): boolean;
+  /** Takes back what `allow` counted: the call turned out not to be of the kind that is bounded. */
+  giveBack(key: string, kind: RateKind): void;
 }
 
 export interface Call<N extends RouteName> {

@@ -4,7 +4,7 @@ import { rateLimit } from './rate-limit.ts';
 
 const limiter = () => {
   const clock = { now: 0 };
-  return { clock, limit: rateLimit({ public: { burst: 3, perSecond: 1 }, password: { burst: 2, perSecond: 0.1 }, signed_in: { burst: 10, perSecond: 100 } }, () => clock.now) };
+  return { clock, limit: rateLimit({ public: { burst: 3, perSecond: 1 }, password: { burst: 2, perSecond: 0.1 }, signed_in: { burst: 10, perSecond: 100 }, unverified: { burst: 4, perSecond: 1 }, log: { burst: 10, perSecond: 100 } }, () => clock.now) };
 };
 const count = (times: number, allow: () => boolean): number => Array.from({ length: times }, allow).filter(Boolean).length;
 
@@ -41,4 +41,15 @@ test('memory is bounded: whoever has not called for longest is forgotten', () =>
   for (let n = 0; n < 50_000; n++) limit.allow(`other ${n}`, 'public');
   assert.equal(limit.allow('first', 'public'), true);
   assert.equal(count(3, () => limit.allow('other 49999', 'public')), 2);
+});
+
+test('H01: what is given back was not counted, and never makes more than a burst', () => {
+  const { limit } = limiter();
+  for (let n = 0; n < 20; n++) {
+    assert.ok(limit.allow('a', 'unverified'));
+    limit.giveBack('a', 'unverified');
+  }
+  for (let n = 0; n < 20; n++) limit.giveBack('a', 'unverified');
+  limit.giveBack('nobody', 'unverified');
+  assert.equal(count(10, () => limit.allow('a', 'unverified')), 4);
 });

@@ -1,4 +1,4 @@
-import type { RateLimit } from './deps.ts';
+import type { RateKind, RateLimit } from './deps.ts';
 
 export interface Rate {
   /** Calls at once. */
@@ -9,7 +9,7 @@ export interface Rate {
 const MOST_KEYS = 50_000;
 
 /** Token buckets in memory, one for each caller: a bound for one process, not a promise over all of them (H01, H02). */
-export function rateLimit(rates: Readonly<Record<Parameters<RateLimit['allow']>[1], Rate>>, monotonicMs: () => number): RateLimit {
+export function rateLimit(rates: Readonly<Record<RateKind, Rate>>, monotonicMs: () => number): RateLimit {
   const buckets = new Map<string, { left: number; at: number }>();
   return {
     allow(key, kind) {
@@ -25,6 +25,10 @@ export function rateLimit(rates: Readonly<Record<Parameters<RateLimit['allow']>[
       buckets.set(key, bucket);
       if (buckets.size > MOST_KEYS) buckets.delete(buckets.keys().next().value as string);
       return true;
+    },
+    giveBack(key, kind) {
+      const bucket = buckets.get(key);
+      if (bucket) bucket.left = Math.min(rates[kind].burst, bucket.left + 1);
     },
   };
 }

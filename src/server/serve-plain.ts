@@ -7,8 +7,11 @@ import { sendProblem } from './send-problem.ts';
 /** What is not part of the API: health, metrics, the log's static files, and a word for a browser. */
 export function servePlain(server: FastifyInstance, deps: ServerDeps): void {
   server.get('/healthz', (_request, reply) => reply.type('text/plain').send('alive\n'));
+  // H01: nobody has to sign in for this, so however many ask, one look at the store is under way.
+  let look: Promise<boolean> | null = null;
+  const isReady = () => (look ??= deps.app.store.transaction(async (tx) => tx.now).then(() => true, () => false).finally(() => (look = null)));
   server.get('/readyz', async (_request, reply) => {
-    const ready = await deps.app.store.transaction(async (tx) => tx.now).then(() => true, () => false);
+    const ready = await isReady();
     return reply.status(ready ? 200 : 503).type('text/plain').send(ready ? 'ready\n' : 'the store is not reachable\n');
   });
   server.get('/metrics', async (request, reply) => {
@@ -17,9 +20,11 @@ export function servePlain(server: FastifyInstance, deps: ServerDeps): void {
   });
   server.get('/log/*', async (request, reply) => {
     const path = (request.params as { '*': string })['*'];
+    const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
     try {
+      if (!deps.rateLimit.allow(`log ${address}`, 'log')) throw new Refusal('rate_limited', 'too many files of the log at once', { hint: 'Wait a second.' });
       if (!deps.publicLog && path !== 'checkpoint' && path !== 'log.vkey') {
-        await authenticate(deps, request, null, deps.clientAddress.of(request.socket.remoteAddress ?? '', undefined));
+        await authenticate(deps, request, null, address);
       }
       const file = await deps.log.file(deps.app, path);
       if (!file) throw new Refusal('not_found', 'the log has no such file');

@@ -18,6 +18,8 @@ export function requestTable(sql: Sql): RequestTable {
       await sql.run('update brevet.requests set state = $2, decided_at = $3, decision_reason = $4 where id = $1', [id, state, at, reason]);
     },
     list: (filter, page) => list(sql, filter, page),
+    pending: async (after, limit) => (await sql.rows<RequestRow>(
+      `select ${REQUEST} from brevet.requests where state = 'pending' and id > $1 order by id limit $2`, [after ?? '', limit])).map(requestOf),
     lockExpired: async (now, limit) => (await sql.rows<RequestRow>(
       `select ${REQUEST} from brevet.requests where state = 'pending' and expires_at <= $1
         order by expires_at limit $2 for no key update skip locked`, [now, limit])).map(requestOf),

@@ -72,6 +72,27 @@ test('an Idempotency-Key after a failure of ours may be tried again', async () =
   await cancel(...items.map((one) => one.id));
 });
 
+test('the inbox is read page by page, oldest first, and holds only what is the viewer\'s to decide', async () => {
+  const sent: string[] = [];
+  for (let n = 0; n < 7; n++) sent.push((await ask(they(ada), { inHours: 1, reason: `inbox ${n}` })).id);
+  const own = (await ask(they(noor), { inHours: 1, reason: 'her own is for others' }).catch(() => null))?.id;
+  const seen: string[] = [];
+  let cursor: string | null = '';
+  let pages = 0;
+  for (; cursor !== null && pages < 20; pages++) {
+    const page: Answer<'requests'> = done(await they(noor).get<Answer<'requests'>>(`/api/v1/requests?view=inbox&limit=3${cursor && `&cursor=${cursor}`}`));
+    assert.ok(page.items.length <= 3);
+    seen.push(...page.items.map((one) => one.id));
+    cursor = page.next;
+    if (pages === 0) sent.push((await ask(they(ada), { inHours: 1 })).id);
+  }
+  assert.deepEqual(seen, sent);
+  assert.equal(pages, 3);
+  assert.deepEqual(done(await they(ada).get<Answer<'requests'>>('/api/v1/requests?view=inbox&limit=3')).items, []);
+  await cancel(...sent);
+  if (own !== undefined) done(await they(noor).post(`/api/v1/requests/${own}/cancel`));
+});
+
 test('lists are read page by page, newest first, each once, also while new things come', async () => {
   const sent: string[] = [];
   for (let n = 0; n < 8; n++) sent.push((await ask(they(ada), { inHours: 1, reason: `page ${n}` })).id);

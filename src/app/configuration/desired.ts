@@ -7,8 +7,8 @@ import { NAME } from '#domain/principal.ts';
  * not name any more is retired. Durations are written like 45m; scopes belong to the target's connector.
  */
 const Name = z.string().regex(NAME, 'a name holds lower-case letters, digits, dots and dashes');
-const Duration = z.union([z.int(), z.string()]);
-const Title = z.string().min(1).max(200);
+const Duration = z.union([z.int(), z.string()]).describe('a duration, such as 45m or 1h30m');
+const Title = z.string().min(1).max(200).describe('a text of 1 to 200 characters');
 const named = <T extends z.ZodType>(value: T) => z.record(Name, value).default({});
 
 const Person = z.strictObject({ name: Title, administrator: z.boolean().default(false) });
@@ -50,7 +50,8 @@ export type ConfigurationFile = z.infer<typeof ConfigurationFile>;
 /** All files of a folder as one; each name knows where it stands, for errors that point there. */
 export interface Desired extends ConfigurationFile {
   readonly policies: readonly { readonly file: string; readonly text: string }[];
-  readonly whereIs: (kind: keyof ConfigurationFile, name: string) => Place;
+  /** `path`: where in the object; what is missing there is found where its nearest parent stands. */
+  readonly whereIs: (kind: keyof ConfigurationFile, name: string, path?: readonly string[]) => Place;
 }
 
 export interface Place {

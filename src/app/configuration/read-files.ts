@@ -1,5 +1,6 @@
 import { isMap, isNode, LineCounter, parseDocument, type Document } from 'yaml';
 import type { PolicyFinding } from '../ports/policy.ts';
+import { explainIssue } from '#domain/explain-issue.ts';
 import { ConfigurationFile, type Desired, type Place } from './desired.ts';
 
 export interface SourceFile {
@@ -15,7 +16,7 @@ export type ConfigurationFinding = PolicyFinding;
  */
 export function readFiles(files: readonly SourceFile[]): { readonly desired: Desired; readonly findings: readonly ConfigurationFinding[] } {
   const findings: ConfigurationFinding[] = [];
-  const places = new Map<string, Place>();
+  const places = new Map<string, (path: readonly string[]) => Place>();
   const merged = ConfigurationFile.parse({});
   // By these names is looked up: "constructor" has to be there because a file says so, not because objects have one.
   for (const objects of Object.values(merged)) Object.setPrototypeOf(objects, null);
@@ -29,21 +30,24 @@ export function readFiles(files: readonly SourceFile[]): { readonly desired: Des
       findings.push(finding('invalid_yaml', error.message.split('\n')[0] ?? 'not YAML', { file: file.path, line, column: col }));
     }
     if (document.errors.length > 0 || document.contents === null) continue;
-    const parsed = ConfigurationFile.safeParse(toPlain(document));
+    const plain = toPlain(document);
+    const parsed = ConfigurationFile.safeParse(plain);
     if (!parsed.success) {
-      for (const issue of parsed.error.issues) findings.push(finding('invalid_value', `${issue.path.join('.')}: ${issue.message}`, place(issue.path)));
+      for (const issue of parsed.error.issues) {
+        const { path, words } = explainIssue(ConfigurationFile, issue, plain);
+        findings.push(finding('invalid_value', `${path.map(String).join('.') || 'the file'} ${words}`, place(path)));
+      }
       continue;
     }
     mergeInto(merged, parsed.data, (kind, name) => {
-      const at = place([kind, name]);
       const key = `${kind}/${name}`;
-      if (places.has(key)) findings.push(finding('named_twice', `${kind} ${name} stands in ${places.get(key)?.file ?? 'another file'} as well`, at));
-      else places.set(key, at);
+      if (places.has(key)) findings.push(finding('named_twice', `${kind} ${name} stands in ${places.get(key)?.([]).file ?? 'another file'} as well`, place([kind, name])));
+      else places.set(key, (path) => place([kind, name, ...path]));
     });
   }
   const nowhere: Place = { file: null, line: null, column: null };
   const policies = files.filter((file) => file.path.endsWith('.cedar')).map((file) => ({ file: file.path, text: file.text }));
-  return { desired: { ...merged, policies, whereIs: (kind, name) => places.get(`${kind}/${name}`) ?? nowhere }, findings };
+  return { desired: { ...merged, policies, whereIs: (kind, name, path = []) => places.get(`${kind}/${name}`)?.(path) ?? nowhere }, findings };
 }
 
 export function finding(code: string, message: string, place: Place): ConfigurationFinding {

@@ -1,3 +1,4 @@
+import { didYouMean } from '#domain/did-you-mean.ts';
 import { formatDuration, parseDuration } from '#domain/duration.ts';
 import type { ApprovalStage, Entitlement, EntitlementPart } from '#domain/entitlement.ts';
 import type { JsonObject } from '#domain/json.ts';
@@ -28,65 +29,72 @@ export interface Resolved {
   readonly findings: readonly ConfigurationFinding[];
 }
 
+type Demand = (known: ReadonlySet<string>, kind: string, name: string, place: Place) => void;
+
 /** Checks what the shape could not: names that exist, scopes that the connector takes, durations in order. */
 export function resolve(app: App, desired: Desired, people: ReadonlySet<string>): Resolved {
   const findings: ConfigurationFinding[] = [];
-  const check = <T>(place: Place, work: () => T): T | null => {
+  const check = <T>(placeOf: (path: readonly string[]) => Place, work: () => T): T | null => {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const field = error.details.field ? `${error.details.field}: ` : '';
-      findings.push(finding(error.code, `${field}${error.message}${error.details.hint ? ` (${error.details.hint})` : ''}`, place));
+      const { field = '', hint } = error.details;
+      const path = field.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+      const where = field === '' || error.message.includes(field) ? '' : `${field}: `;
+      findings.push(finding(error.code, `${where}${error.message}${hint ? ` (${hint})` : ''}`, placeOf(path)));
       return null;
     }
   };
-  const demand = (known: boolean, kind: string, name: string, place: Place) => {
-    if (!known) findings.push(finding('unknown_name', `there is no ${kind} "${name}"`, place));
+  const demand: Demand = (known, kind, name, place) => {
+    if (!known.has(name)) findings.push(finding('unknown_name', `there is no ${kind} "${name}".${didYouMean(name, known)}`.replace(/\.$/, ''), place));
   };
+  const named = (kind: 'people' | 'workloads' | 'groups' | 'folders') => new Set(Object.keys(desired[kind]));
+  const [persons, groups, folders] = [new Set([...people, ...named('people')]), named('groups'), named('folders')];
+  const everybody = new Set([...persons, ...named('workloads')]);
 
   for (const [name, group] of Object.entries(desired.groups)) {
-    for (const member of group.members) demand(people.has(member) || Object.hasOwn(desired.people, member) || Object.hasOwn(desired.workloads, member), 'person or workload', member, desired.whereIs('groups', name));
+    for (const member of group.members) demand(everybody, 'person or workload', member, desired.whereIs('groups', name));
   }
   for (const [name, workload] of Object.entries(desired.workloads)) {
-    demand(people.has(workload.owner) || Object.hasOwn(desired.people, workload.owner), 'person', workload.owner, desired.whereIs('workloads', name));
+    demand(persons, 'person', workload.owner, desired.whereIs('workloads', name));
   }
   for (const [name, folder] of Object.entries(desired.folders)) {
-    if (folder.administrators) demand(Object.hasOwn(desired.groups, folder.administrators), 'group', folder.administrators, desired.whereIs('folders', name));
+    if (folder.administrators) demand(groups, 'group', folder.administrators, desired.whereIs('folders', name));
   }
   const targets = new Map<string, JsonObject>();
   for (const [name, target] of Object.entries(desired.targets)) {
     const place = desired.whereIs('targets', name);
-    if (target.folder) demand(Object.hasOwn(desired.folders, target.folder), 'folder', target.folder, place);
-    const config = check(place, () => connectorFor(app, target.type).parseConfig(target.config));
+    if (target.folder) demand(folders, 'folder', target.folder, place);
+    const config = check((path) => desired.whereIs('targets', name, ['config', ...path]), () => connectorFor(app, target.type).parseConfig(target.config));
     if (config) targets.set(name, config);
   }
   const entitlements = new Map<string, ResolvedEntitlement>();
   for (const name of Object.keys(desired.entitlements)) {
-    const resolved = check(desired.whereIs('entitlements', name), () => resolveEntitlement(app, desired, name, demand));
+    const resolved = check(() => desired.whereIs('entitlements', name), () => resolveEntitlement(app, desired, name, demand));
     if (resolved) entitlements.set(name, resolved);
   }
   return { desired, targets, entitlements, findings };
 }
 
-function resolveEntitlement(app: App, desired: Desired, name: string, demand: (known: boolean, kind: string, name: string, place: Place) => void): ResolvedEntitlement {
+function resolveEntitlement(app: App, desired: Desired, name: string, demand: Demand): ResolvedEntitlement {
   const wanted = desired.entitlements[name];
   if (!wanted) throw new Refusal('internal', `no entitlement ${name}`);
   const place = desired.whereIs('entitlements', name);
-  if (wanted.folder) demand(Object.hasOwn(desired.folders, wanted.folder), 'folder', wanted.folder, place);
+  if (wanted.folder) demand(new Set(Object.keys(desired.folders)), 'folder', wanted.folder, place);
   const maxDuration = parseDuration(wanted.maximum);
   const defaultDuration = wanted.default === undefined ? Math.min(maxDuration, 1800) : parseDuration(wanted.default);
   if (defaultDuration > maxDuration) throw new Refusal('duration_too_long', `the default is longer than the maximum of ${formatDuration(maxDuration)}`);
   const parts = wanted.parts.map((part) => {
     const target = desired.targets[part.target];
-    demand(target !== undefined, 'target', part.target, place);
+    demand(new Set(Object.keys(desired.targets)), 'target', part.target, place);
     if ((part.kind === 'ephemeral_account') !== (part.account === undefined)) {
       throw new Refusal('invalid_input', part.account === undefined ? `a ${part.kind} needs an account: a name on the target, or {name}` : 'an ephemeral account gets its name from the grant');
     }
     return { target: part.target, kind: part.kind, account: part.account ?? null, scope: target ? connectorFor(app, target.type).parseScope(part.kind, part.scope) : {} };
   });
   const stages = wanted.stages.map((stage, index) => {
-    for (const group of stage.groups) demand(Object.hasOwn(desired.groups, group), 'group', group, place);
+    for (const group of stage.groups) demand(new Set(Object.keys(desired.groups)), 'group', group, place);
     return { name: stage.name ?? `stage ${index + 1}`, groups: stage.groups, required: stage.required };
   });
   return {

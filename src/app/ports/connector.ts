@@ -51,6 +51,8 @@ export interface Probe {
   readonly version: string | null;
   /** In plain words, without secrets, when not reachable. */
   readonly problem: string | null;
+  /** What to do about the problem, in one sentence. */
+  readonly hint: string | null;
 }
 
 /** An object of Brevet's found on a target: its name and, when the name tells, whose it is. */

@@ -19,3 +19,6 @@ export interface Monotonic {
   now(): number;
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
+
+/** Processes that must not outlive this one: how each is ended at once, when there is no time left to end it in order. */
+export type Children = Set<() => Promise<void>>;

@@ -153,6 +153,8 @@ export interface RequestTable {
   lock(id: RequestId): Promise<AccessRequest | null>;
   decide(id: RequestId, state: Exclude<RequestState, 'pending'>, at: Date, reason: string | null): Promise<void>;
   list(filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]>;
+  /** At most `limit` pending ones, oldest first, whose id sorts after `after`. */
+  pending(after: string | null, limit: number): Promise<readonly AccessRequest[]>;
   /** Locks, skipping locked, up to `limit` pending requests that expired by `now`. */
   lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;

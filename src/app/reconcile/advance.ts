@@ -15,8 +15,9 @@ const BATCH = 500;
 /**
  * Moves everything whose time has come, looking only at what stands in the store: any node may do it, at any moment,
  * again after any crash. Removals come first. Answers how much moved; call again until nothing does.
+ * `dueStuck` is called when the end of what is due could not be written.
  */
-export async function advance(app: App): Promise<number> {
+export async function advance(app: App, dueStuck: () => void = () => undefined): Promise<number> {
   let moved = 0;
   const awaiting = await app.store.transaction((tx) => tx.grants.awaiting(tx.now, overdueBefore(tx)));
   for (const [what, step] of STEPS) {
@@ -24,6 +25,7 @@ export async function advance(app: App): Promise<number> {
     try {
       moved += await app.store.transaction((tx) => step(app, tx));
     } catch (error) {
+      if (what === 'due') dueStuck();
       // Without the store nothing moves; but what only one step stumbles over must not hold up the others.
       if (error instanceof Refusal && error.code === 'unavailable') throw error;
       app.journal.error('a step of the reconciler failed', { step: step.name, message: String(error).slice(0, 300) });

@@ -6,6 +6,7 @@ import { PROBE_EVERY_MS, probeTargets } from './probe-targets.ts';
 import { provisionPart } from './provision-part.ts';
 import { sweepTargets } from './sweep-target.ts';
 import { withdrawPart } from './withdraw-part.ts';
+import { DueUnwritten } from './withdraw-unwritten.ts';
 
 export interface ReconcilerOptions {
   /** Attempts at a time in each lane of this process, those not counted that have been slow (lane.ts). */
@@ -25,10 +26,11 @@ const POLL_MS = 1000;
 export async function runReconciler(app: App, options: ReconcilerOptions, signal: AbortSignal): Promise<void> {
   const forTargets = (payload: string) => payload !== 'advance';
   const [wake, withdraw, provision] = [wakeUp(app, signal, () => true), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets)];
+  const unwritten = new DueUnwritten(app);
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
   try {
     await Promise.all([
-      loop(app, 'advance', signal, () => advanceUntilDone(app, wake, wakeLanes)),
+      loop(app, 'advance', signal, () => advanceUntilDone(app, unwritten, wake, wakeLanes)),
       runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart }, signal),
       runLane(app, options, provision, { work: 'provision', attempt: provisionPart }, signal),
       every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
@@ -79,9 +81,9 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
 }
 
 /** Only the next deadlines live in memory: sleeps to the next one, at most a poll away. */
-async function advanceUntilDone(app: App, wake: Wake, wakeLanes: () => void): Promise<void> {
+async function advanceUntilDone(app: App, unwritten: DueUnwritten, wake: Wake, wakeLanes: () => void): Promise<void> {
   let seen = wake.count();
-  while ((await advance(app)) > 0) {
+  while ((await advance(app, () => unwritten.start())) > 0) {
     wakeLanes();
     seen = wake.count();
   }

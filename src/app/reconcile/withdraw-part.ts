@@ -4,6 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { openAttempt, putBack, type Attempt } from './attempt.ts';
+import { withdrawUnwritten } from './withdraw-unwritten.ts';
 
 /** Time for a living broker to report the end of a session with what it counted. */
 const LAPSE_MS = 2000;
@@ -15,7 +16,11 @@ const LAPSE_MS = 2000;
 export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void> {
   const { part } = claimed;
   try {
-    const attempt = await app.store.transaction((tx) => planRemoval(app, tx, claimed));
+    const attempt = await app.store.transaction((tx) => planRemoval(app, tx, claimed)).catch(async (error: unknown) => {
+      // A brokered session's plan needs what the store can't tell now; its broker has cut it.
+      if (part.kind !== 'brokered_session') await withdrawUnwritten(app, part);
+      throw error;
+    });
     if (!attempt) return;
     const taken = await attempt.connector.withdraw(attempt.plan);
     if (!taken.gone) throw new Refusal('target_refused', `read back and still there: ${JSON.stringify(taken.evidence).slice(0, 300)}`);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT, EXIT_MEANINGS } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
-import { table } from '../output/table.ts';
+import { facts } from '../output/facts.ts';
 import type { Shell } from '../shell.ts';
 
 export function addHelp(shell: Shell): void {
@@ -12,10 +12,10 @@ export function addHelp(shell: Shell): void {
     act: async (run, topic) => {
       if (topic[0] === 'exit-codes') {
         const rows = exitCodeRows();
-        return run.answer(Object.fromEntries(rows), () => table(rows, [{ head: 'code', cell: ([code]) => code, align: 'right' }, { head: 'meaning', cell: ([, meaning]) => meaning, flexible: true }], run.paint, run.columns));
+        return run.answer(Object.fromEntries(rows), () => facts(rows.map(([code, meaning]) => [String(code), meaning]), run.paint, run.columns));
       }
       if (topic[0] === 'environment') {
-        return run.answer(Object.fromEntries(ENVIRONMENT), () => table(ENVIRONMENT, [{ head: 'variable', cell: ([name]) => name }, { head: 'meaning', cell: ([, meaning]) => meaning, flexible: true }], run.paint, run.columns));
+        return run.answer(Object.fromEntries(ENVIRONMENT), () => facts(ENVIRONMENT, run.paint, run.columns));
       }
       find(shell.program, topic).outputHelp();
     },

@@ -98,13 +98,20 @@ async function verify(run: Run, [source = '']: readonly string[], options: { che
   const ours = !remote || profile?.server === place;
   const key = options.key ?? (ours ? profile?.logKey : undefined) ?? undefined;
   const checkpoint = options.checkpoint === undefined ? undefined : await readInput(options.checkpoint);
-  const verification = await run.deps.verifier.verifyLog(remote ? { read: readServerLog(run.clientAt(place, ours ? profile : null)) } : { folder: place }, { ...(key === undefined ? {} : { key }), ...(checkpoint === undefined ? {} : { checkpoint }) });
+  const verification = await run.deps.verifier.verifyLog(remote ? { read: readServerLog(run.clientAt(place, ours ? profile : null), ours && profile !== null) } : { folder: place }, { ...(key === undefined ? {} : { key }), ...(checkpoint === undefined ? {} : { checkpoint }) });
   return report(run, verification, key);
 }
 
 /** Some servers show their log to whoever is signed in only; so it is asked for as whoever is signed in there. */
-function readServerLog(client: Client) {
-  return (path: string) => client.file(`/log/${path}`);
+function readServerLog(client: Client, signedIn: boolean) {
+  return async (path: string) => {
+    try {
+      return await client.file(`/log/${path}`);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.exit !== EXIT.unauthenticated || signedIn) throw error;
+      throw new Failure(error.exit, `${client.server} shows its log only to those who are signed in there`, `Sign in: brevet login 'LINK', with a link from an administrator there. Or ask for the log's files and verify their folder; with log.public: true anybody may read it.`, error.problem);
+    }
+  };
 }
 
 function report(run: Run, { ok, findings, facts }: Verification, key: string | undefined): ExitCode {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type QueryResult } from 'pg';
 import type { TargetAccess } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
-import { parseConfig, type TargetConfig } from './config.ts';
+import { readConfig, type TargetConfig } from './config.ts';
 import { failureOf } from './failure.ts';
 
 /** All in milliseconds. */
@@ -41,7 +41,7 @@ export interface TargetSession extends AsyncDisposable {
  * another schema is ever called, and its settings do not depend on what role or database were given as defaults.
  */
 export async function openTarget(target: TargetAccess, database: string | null, timeouts: Timeouts): Promise<TargetSession> {
-  const config = parseConfig(target.config);
+  const config = readConfig(target.config);
   const secrets = [target.credential];
   const first = config.tls === 'prefer' ? 'require' : config.tls;
   try {

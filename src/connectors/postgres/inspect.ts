@@ -19,11 +19,11 @@ export async function probe(target: TargetAccess, tools: Tools): Promise<Probe> 
     const theirs = row?.['ms'];
     // The answer was made about half a round trip ago.
     const skewMs = typeof theirs === 'number' && Number.isFinite(theirs) ? Math.round(theirs - (before + after) / 2) : null;
-    return { reachable: true, skewMs, version: plainText(row?.['version']).slice(0, 80), problem: null };
+    return { reachable: true, skewMs, version: plainText(row?.['version']).slice(0, 80), problem: null, hint: null };
   } catch (error) {
     const refusal = error instanceof Refusal ? error : null;
     const problem = refusal ? refusal.message : 'the probe failed';
-    return { reachable: refusal?.code === 'target_refused', skewMs: null, version: null, problem };
+    return { reachable: refusal?.code === 'target_refused', skewMs: null, version: null, problem, hint: refusal?.details.hint ?? null };
   }
 }
 

@@ -84,7 +84,7 @@ type Written = z.infer<typeof SCOPE>;
 export function parseScope(kind: GrantKind, scope: unknown): Scope & JsonObject {
   refuseAttributes(scope);
   const parsed = SCOPE.safeParse(scope);
-  if (!parsed.success) throw refuseIssue(parsed.error, 'the scope');
+  if (!parsed.success) throw refuseIssue(SCOPE, parsed.error, scope, 'the scope');
   const written = parsed.data;
   const verbs = verbsOf(written);
   const columns = Object.fromEntries(

@@ -1,12 +1,12 @@
 import type { Connector } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
-import { parseConfig } from './config.ts';
+import { readConfig } from './config.ts';
 import { plainText } from './plain-text.ts';
 import type { Scope } from './scope.ts';
 
 /** Where and as whom a broker signs in. @throws Refusal `forbidden` for a database outside the scope */
 export const upstream: Connector['upstream'] = ({ target, scope, user, password, within }) => {
-  const { host, port, tls, ca, database } = parseConfig(target);
+  const { host, port, tls, ca, database } = readConfig(target);
   const { database: granted, readOnly } = scope as unknown as Scope;
   if (granted !== null && within !== null && within !== granted) {
     throw new Refusal('forbidden', `this grant reaches database "${plainText(granted)}" only`, { hint: `Connect to database "${plainText(granted)}".` });

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { applyIn } from '#app/configuration/apply-configuration.ts';
+import type { Children } from '#app/ports/runtime.ts';
 import { setTargetSecret } from '#app/target-access.ts';
 import { openJournal, random } from '../runtime.ts';
 import type { Settings } from '../settings.ts';
@@ -20,10 +21,10 @@ export interface Demo {
  * Brevet on its embedded store beside a sample database, with the demonstration's world applied. A second start finds
  * everything as it was; only the sample's password is made anew each time.
  */
-export async function openDemo(settings: Settings, step: (text: string) => void): Promise<Demo> {
+export async function openDemo(settings: Settings, step: (text: string) => void, children: Children): Promise<Demo> {
   await using opening = new AsyncDisposableStack();
   step('starting Brevet');
-  const server = await startServer(settings);
+  const server = await startServer(settings, children);
   opening.defer(() => server.stop());
   step('starting the sample database');
   const sample = await openSampleDatabase({
@@ -32,6 +33,7 @@ export async function openDemo(settings: Settings, step: (text: string) => void)
     runtimeFolders: [process.env['XDG_RUNTIME_DIR'], tmpdir()].filter((folder) => folder !== undefined && folder !== '') as string[],
     random,
     journal: openJournal('warn'),
+    children,
   });
   opening.defer(() => sample.server.stop());
   await server.app.store.transaction(async (tx) => {

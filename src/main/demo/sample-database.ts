@@ -1,7 +1,6 @@
 import pg from 'pg';
-import type { Random } from '#app/ports/runtime.ts';
 import { startEmbedded, type EmbeddedStore } from '#store/embedded/start-embedded.ts';
-import type { Journal } from '#app/ports/runtime.ts';
+import type { Children, Journal, Random } from '#app/ports/runtime.ts';
 
 /** The sample target: a PostgreSQL server of its own on loopback, with a shop's database that looks lived in. */
 export interface SampleDatabase {
@@ -14,10 +13,10 @@ export interface SampleDatabase {
 /** Brevet's administrator on the target: no superuser; it owns the shop's database and may make and end roles. */
 export const ADMIN = 'brevet_admin';
 
-export async function openSampleDatabase(options: { folder: string; port: number; runtimeFolders: readonly string[]; random: Random; journal: Journal }): Promise<SampleDatabase> {
-  const { folder, port, runtimeFolders, random, journal } = options;
+export async function openSampleDatabase(options: { folder: string; port: number; runtimeFolders: readonly string[]; random: Random; journal: Journal; children: Children }): Promise<SampleDatabase> {
+  const { folder, port, runtimeFolders, random, journal, children } = options;
   const server = await startEmbedded({
-    dataFolder: folder, runtimeFolders, random, journal,
+    dataFolder: folder, runtimeFolders, random, journal, children,
     tcp: { address: '127.0.0.1', port },
   });
   const password = Buffer.from(random.bytes(24)).toString('base64url');

@@ -36,11 +36,12 @@ export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | '
         const { tx, viewer } = directory;
         if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all requests');
         const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { principal: actor.id } : {}) };
-        const rows = query.view === 'inbox' ? await inbox(directory) : await tx.requests.list(filter, pageOf(query));
-        return {
-          items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))),
-          next: query.view === 'inbox' ? null : nextOf(rows, query.limit),
+        const plain = async () => {
+          const rows = await tx.requests.list(filter, pageOf(query));
+          return { rows, next: nextOf(rows, query.limit) };
         };
+        const { rows, next } = query.view === 'inbox' ? await inbox(directory, query.cursor ?? null, query.limit) : await plain();
+        return { items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))), next };
       }),
     request: ({ actor, params, query, signal }) =>
       lookUntil(app, query.waitSeconds, signal, () => show(actor, params.id as RequestId), (seen) => seen.state !== 'pending'),
@@ -110,16 +111,33 @@ async function preview(deps: ServerDeps, directory: Directory, actor: Actor, inp
   };
 }
 
-/** What waits for this viewer's decision, oldest first. */
-async function inbox(directory: Directory): Promise<readonly AccessRequest[]> {
-  const { tx, viewer } = directory;
-  const pending = (await tx.requests.list({ state: 'pending' }, { before: null, limit: 1000 })).toReversed();
-  const mine: AccessRequest[] = [];
-  for (const request of pending) {
-    const requester = await directory.known(request.principal);
-    const reviews = await tx.requests.reviews(request.id);
-    const facts = requester && { reviewer: viewer.principal, memberships: viewer.memberships, requester: requester.principal };
-    if (facts && analyzeReview(request, reviews, facts, tx.now).allowed) mine.push(request);
+/** Pending requests that are read at once, and that one page looks through at most. */
+const BATCH = 100;
+const MOST_LOOKED_AT = 1000;
+
+/**
+ * A page of what waits for this viewer's decision, oldest first. A page may be short and have a next one: most of what
+ * was looked through was for others to decide.
+ */
+async function inbox(directory: Directory, cursor: string | null, limit: number): Promise<{ readonly rows: readonly AccessRequest[]; readonly next: string | null }> {
+  const rows: AccessRequest[] = [];
+  let last = cursor;
+  for (let looked = 0; looked < MOST_LOOKED_AT; looked += BATCH) {
+    const pending = await directory.tx.requests.pending(last, BATCH);
+    for (const request of pending) {
+      last = request.id;
+      if (await mayDecide(directory, request)) rows.push(request);
+      if (rows.length === limit) return { rows, next: last };
+    }
+    if (pending.length < BATCH) return { rows, next: null };
   }
-  return mine;
+  return { rows, next: last };
+}
+
+async function mayDecide(directory: Directory, request: AccessRequest): Promise<boolean> {
+  const { tx, viewer } = directory;
+  const requester = await directory.known(request.principal);
+  if (!requester) return false;
+  const facts = { reviewer: viewer.principal, memberships: viewer.memberships, requester: requester.principal };
+  return analyzeReview(request, await tx.requests.reviews(request.id), facts, tx.now).allowed;
 }

@@ -37,12 +37,25 @@ export async function onDisk<T>(folder: string, step: () => Promise<T>): Promise
   try {
     return await step();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') throw diskFull(folder);
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') throw notWritable(folder, message);
+    const why = WHY[code];
+    if (why !== undefined) throw notWritable(folder, `${why} (${code}).`);
     throw error;
   }
 }
+
+/** What the system's answers mean for a folder that is to be made or written to. */
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: 'the user that runs Brevet may not write there',
+  EPERM: 'the user that runs Brevet may not write there',
+  EROFS: 'the file system there is read-only',
+  ENOTDIR: 'it is a file, or lies below one',
+  EEXIST: 'it is a file, or lies below one',
+  ENOENT: 'no folder can be made there',
+  ENAMETOOLONG: 'its name is too long',
+  ELOOP: 'links there lead in a circle',
+};
 
 export function diskFull(folder: string): Refusal {
   return new Refusal('unavailable', `The disk is full: nothing can be written in ${folder}.`, {
@@ -51,8 +64,8 @@ export function diskFull(folder: string): Refusal {
 }
 
 function notWritable(folder: string, why: string): Refusal {
-  return new Refusal('invalid_configuration', `The data folder ${folder} cannot be used: ${why}`, {
-    field: folder, hint: `Give the folder to the user that runs Brevet, or choose another. ${USE_OTHER_SERVER}`,
+  return new Refusal('invalid_configuration', `The data folder ${folder} cannot be used: ${why.replace(/\.?$/, '.')}`, {
+    field: folder, hint: `Give the folder to the user that runs Brevet, or choose another by BREVET_DATA. ${USE_OTHER_SERVER}`,
   });
 }
 

@@ -1,10 +1,11 @@
 /** Where the embedded store keeps what: its folder, and the short run-time folder for the socket. */
 import { createHash } from 'node:crypto';
-import { chown, lstat, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { chown, lstat, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Refusal } from '#domain/refusal.ts';
 import { canEnter, chooseAccount, type Account } from './account.ts';
 import { onDisk } from './failures.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** `sun_path` holds 108 bytes with the closing zero. */
 const SOCKET_PATH_LIMIT = 107;
@@ -35,7 +36,7 @@ export interface Place {
  * PostgreSQL runs as, the store moves to `<systemFolder>/<hash>` and a note in the data folder says so for good.
  */
 export async function choosePlace(dataFolder: string, systemFolder: string, port: number): Promise<Place> {
-  await onDisk(dataFolder, () => mkdir(dataFolder, { recursive: true, mode: 0o711 }));
+  await makeFolder(dataFolder, 0o711);
   const asked = await realpath(dataFolder);
   const moved = await readFile(join(asked, POINTER), 'utf8').catch(() => null);
   if (moved !== null) return placeIn(await stillThere(moved.trim(), join(asked, POINTER)), port, true);
@@ -47,7 +48,7 @@ export async function choosePlace(dataFolder: string, systemFolder: string, port
     });
   }
   const other = join(systemFolder, shortHash(asked));
-  await onDisk(other, () => mkdir(other, { recursive: true, mode: 0o711 }));
+  await makeFolder(other, 0o711);
   await onDisk(asked, () => writeFile(join(asked, POINTER), `${other}\n`, { mode: 0o644 }));
   return placeIn(other, port, true);
 }
@@ -98,7 +99,7 @@ export async function socketFolder(place: Place, candidates: readonly string[]):
 /** Somebody else may have put a folder or a link there before us: in /tmp everybody can. */
 async function claim(folder: string, account: Account): Promise<string | null> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     const found = await lstat(folder);
     const ours = found.uid === account.uid || found.uid === process.getuid?.();
     if (!found.isDirectory() || !ours || (found.mode & 0o077) !== 0) return `${folder} is not a private folder of ours`;

@@ -88,16 +88,21 @@ export async function clearStaleLock(place: Place, socketFolder: string, tries: 
   return true;
 }
 
-/** Fast shutdown (SIGINT), after 15 s without recovery to come (SIGQUIT), after 5 s more by force. Resolves when it is gone. */
-export async function endPostmaster(postmaster: Postmaster): Promise<void> {
+/**
+ * Fast shutdown (SIGINT), after 15 s or as soon as `hurry` aborts at the price of a recovery (SIGQUIT), after 5 s more by
+ * force. Resolves when it is gone.
+ */
+export async function endPostmaster(postmaster: Postmaster, hurry: AbortSignal | null = null): Promise<void> {
   for (const [signal, patience] of [['SIGINT', FAST_MS], ['SIGQUIT', IMMEDIATE_MS], ['SIGKILL', IMMEDIATE_MS]] as const) {
     if (!(await postmaster.alive())) return;
+    const mayHurry = signal === 'SIGINT' && hurry !== null;
+    if (mayHurry && hurry.aborted) continue;
     try {
       process.kill(postmaster.pid, signal);
     } catch {
       // Gone in between.
     }
-    for (let waited = 0; waited < patience; waited += LOOK_MS) {
+    for (let waited = 0; waited < patience && !(mayHurry && hurry.aborted); waited += LOOK_MS) {
       await sleep(LOOK_MS);
       if (!(await postmaster.alive())) return;
     }

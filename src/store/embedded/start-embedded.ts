@@ -3,7 +3,7 @@
  * session of its own, speaks on a Unix socket only, never runs as root, comes back when it crashes, and is taken over by
  * the next Brevet when ours is killed. Nothing that was committed is lost by any kill.
  */
-import type { Journal, Random } from '#app/ports/runtime.ts';
+import type { Children, Journal, Random } from '#app/ports/runtime.ts';
 import { chooseAccount } from './account.ts';
 import { prepareBinaries } from './binaries.ts';
 import { ensureCluster, sweepHalfMade } from './cluster.ts';
@@ -29,6 +29,8 @@ export interface EmbeddedOptions {
   readonly systemFolder?: string;
   /** Told each time the server is lost without `stop`; it is being started again already. */
   readonly onExit?: (pid: number) => void;
+  /** Where the server is entered while it runs, to be ended at once when there is no time left. */
+  readonly children?: Children;
 }
 
 export interface EmbeddedStore extends AsyncDisposable {
@@ -61,7 +63,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const settled = { ...place, account: await chooseAccount([place.cluster, place.folder]) };
   const sockets = await socketFolder(settled, options.runtimeFolders);
   const supervisor = new Supervisor({
-    place: settled, binaries, credentials, socketFolder: sockets, settings: { ...(options.tcp ? { listen_addresses: options.tcp.address } : {}), ...options.settings }, journal, onExit: options.onExit ?? (() => undefined),
+    place: settled, binaries, credentials, socketFolder: sockets, settings: { ...(options.tcp ? { listen_addresses: options.tcp.address } : {}), ...options.settings }, journal, onExit: options.onExit ?? (() => undefined), children: options.children ?? new Set(),
   });
   await supervisor.start();
   await sweepHalfMade(settled);

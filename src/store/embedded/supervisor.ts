@@ -6,7 +6,7 @@
 import { rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Journal } from '#app/ports/runtime.ts';
+import type { Children, Journal } from '#app/ports/runtime.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { Binaries } from './binaries.ts';
 import type { Credentials } from './cluster.ts';
@@ -33,6 +33,7 @@ export interface SupervisorOptions {
   readonly settings: Settings;
   readonly journal: Journal;
   readonly onExit: (pid: number) => void;
+  readonly children: Children;
 }
 
 interface Up {
@@ -43,6 +44,7 @@ interface Up {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #halt = new AbortController();
+  readonly #hurry = new AbortController();
   #up: Up | null = null;
   /** Spawned or found, perhaps not answering yet: what `stop` must end. */
   #postmaster: Postmaster | null = null;
@@ -50,6 +52,8 @@ export class Supervisor {
   #lockedPid = 0;
   #stopping: Promise<void> | null = null;
   #restarting: Promise<void> = Promise.resolve();
+  #starting: Promise<void> = Promise.resolve();
+  readonly #stopAtOnce = () => this.stopAtOnce();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -68,16 +72,25 @@ export class Supervisor {
     return this.#up?.postmaster.socketFolder ?? this.#options.socketFolder;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#options.children.add(this.#stopAtOnce);
+    const started = this.#start();
+    // `stop` waits for it: what is spawned meanwhile is ended as well.
+    this.#starting = started.catch(() => undefined);
+    return started;
+  }
+
+  async #start(): Promise<void> {
     try {
       this.#watch(await this.#bringUp());
     } catch (error) {
       // What we spawned must not outlive a start that failed, unless another Brevet has already taken it over.
       const taken = error instanceof Refusal && error.code === 'conflict';
       if (this.#postmaster?.adopted === false && !taken) {
-        await endPostmaster(this.#postmaster);
+        await endPostmaster(this.#postmaster, this.#hurry.signal);
         await rmdir(this.#options.socketFolder).catch(() => undefined);
       }
+      this.#options.children.delete(this.#stopAtOnce);
       throw error;
     }
   }
@@ -87,14 +100,21 @@ export class Supervisor {
     return this.#stopping;
   }
 
+  /** Immediate shutdown, also of a stop that is under way: the next start recovers. */
+  stopAtOnce(): Promise<void> {
+    this.#hurry.abort();
+    return this.stop();
+  }
+
   async #stop(): Promise<void> {
     this.#halt.abort();
-    await this.#restarting;
+    await Promise.all([this.#starting, this.#restarting]);
     const postmaster = this.#postmaster;
     // The lock is held to the end, so that nobody takes over a server that is shutting down.
-    if (postmaster && (!postmaster.adopted || postmaster.pid === this.#lockedPid)) await endPostmaster(postmaster);
+    if (postmaster && (!postmaster.adopted || postmaster.pid === this.#lockedPid)) await endPostmaster(postmaster, this.#hurry.signal);
     await this.#up?.client.end().catch(() => undefined);
     await rmdir(this.#options.socketFolder).catch(() => undefined);
+    this.#options.children.delete(this.#stopAtOnce);
   }
 
   #watch(up: Up): void {
@@ -125,6 +145,7 @@ export class Supervisor {
 
   async #bringUp(): Promise<Up> {
     for (let tries = 0; ; tries++) {
+      if (this.#stopping !== null) throw new Refusal('unavailable', 'The embedded PostgreSQL is being stopped.');
       try {
         const postmaster = await this.#findOrSpawn(tries);
         this.#postmaster = postmaster;

@@ -1,0 +1,53 @@
+import type { GrantPart } from '#domain/grant.ts';
+import type { App } from '../app.ts';
+import type { ClaimedPart } from '../ports/store.ts';
+import { openAttempt, whatWentWrong } from './attempt.ts';
+
+const BATCH = 500;
+
+/**
+ * Fail open for less (I8, G06): while the log takes no entry no state moves, but what is due is taken away from its
+ * target all the same. Nothing is written, so the ordinary removal still comes as soon as it can: it finds what it looks
+ * for gone, which is success, and its entries stand in the log then. Until then what was taken away counts as due.
+ */
+export async function withdrawUnwritten(app: App, part: GrantPart): Promise<void> {
+  const claimed: ClaimedPart = { part, sealedSecret: null };
+  const { connector, plan } = await app.store.transaction((tx) => openAttempt(app, tx, claimed, part.deadline ?? tx.now));
+  const { gone } = await connector.withdraw(plan);
+  app.journal.error('the log takes no entry: a due removal was made without one, and will be written later', { grant: part.grant, part: part.id, fence: part.fence, gone });
+}
+
+/** Grants whose deadline has passed and whose end can't be written: each part once, for as long as the process lives. */
+export class DueUnwritten {
+  readonly #app: App;
+  readonly #taken = new Set<GrantPart['id']>();
+  #underWay = false;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** Resolves never late: targets that hang hold up nothing but the next round of this. */
+  start(): void {
+    if (this.#underWay) return;
+    this.#underWay = true;
+    void this.#round().catch((error: unknown) => this.#app.journal.error('due removals could not be read', whatWentWrong(error))).finally(() => (this.#underWay = false));
+  }
+
+  async #round(): Promise<void> {
+    const parts = await this.#app.store.transaction(async (tx) => {
+      const due = await tx.grants.lockDue(tx.now, BATCH);
+      return (await Promise.all(due.map((grant) => tx.parts.ofGrant(grant.id)))).flat();
+    });
+    // What brokers carry they have cut by their own clock; nothing else of it stands on the target.
+    const left = parts.filter((part) => part.state !== 'absent' && part.kind !== 'brokered_session' && !this.#taken.has(part.id));
+    await Promise.all(left.map(async (part) => {
+      try {
+        await withdrawUnwritten(this.#app, part);
+        this.#taken.add(part.id);
+      } catch (error) {
+        this.#app.journal.warn('a removal without the log failed; it is tried again', { grant: part.grant, part: part.id, ...whatWentWrong(error) });
+      }
+    }));
+  }
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Store } from '#app/ports/store.ts';
+import { done, refused } from '#test/worlds/asking.ts';
+import { brevetWorld, callerWith, type BrevetWorld } from '#test/worlds/brevet-world.ts';
+
+let world: BrevetWorld;
+before(async () => (world = await brevetWorld({ brokers: 0 })));
+after(() => world[Symbol.asyncDispose]());
+
+test('H01 a flood of calls that nobody has signed does not reach the store', { timeout: 60_000 }, async () => {
+  const ada = await world.as('ada');
+  let transactions = 0;
+  const { store } = world.server.app as { store: Store };
+  const real = store.transaction.bind(store);
+  store.transaction = (work) => {
+    transactions += 1;
+    return real(work);
+  };
+  // Without a signature, or with none that could be one: refused by its form alone.
+  for (let n = 0; n < 50; n++) refused(await world.anonymous('GET', '/api/v1/me', undefined, n % 2 === 0 ? {} : { 'signature-input': 'x', signature: 'y' }), 401, 'unauthenticated');
+  assert.equal(transactions, 0);
+  // Well-formed, by a key that is not enrolled: each costs a look, until the address has used up what it has.
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const stranger = callerWith(world.address, 'nobody', 'key_00000000000000000000000000', privateKey);
+  const codes: (string | undefined)[] = [];
+  for (let n = 0; n < 80; n++) codes.push(...(await Promise.all(Array.from({ length: 10 }, () => stranger.get('/api/v1/me')))).map((reply) => reply.problem?.code));
+  assert.deepEqual(new Set(codes), new Set(['unauthenticated', 'rate_limited']));
+  assert.ok(transactions <= 700, `${transactions} transactions for 800 calls`);
+  const seen = transactions;
+  await world.anonymous('GET', '/api/v1/me');
+  assert.equal(transactions, seen);
+  // However many ask whether the server is ready, the store is looked at once at a time.
+  const earlier = transactions;
+  await Promise.all(Array.from({ length: 60 }, () => world.anonymous('GET', '/readyz')));
+  assert.ok(transactions - earlier < 30, `${transactions - earlier} looks for 60 questions at once`);
+  store.transaction = real;
+  // The bound fills up again; honest callers of the address go on, more of them at once than it has places for failures.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  for (let n = 0; n < 30; n++) done(await ada.get('/api/v1/me'));
+});
+
+test('brevet log verify URL says how to go on when the log is for those who are signed in', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'brevet-stranger-'));
+  const env = { PATH: process.env['PATH'] ?? '', BREVET_HOME: home };
+  const { code, said } = await new Promise<{ code: unknown; said: string }>((resolve) =>
+    execFile(join(import.meta.dirname, '../../bin/brevet'), ['log', 'verify', world.address], { env }, (error, stdout, stderr) => resolve({ code: error?.code, said: stdout + stderr })));
+  await rm(home, { recursive: true });
+  assert.equal(code, 6, said);
+  assert.match(said, /shows its log only to those who are signed in there/);
+  assert.match(said, /brevet login 'LINK'.*log\.public: true/);
+});
