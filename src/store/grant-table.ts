@@ -138,7 +138,8 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
     `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0, last_error = null
       where grant_id = any($1) and state <> 'absent'`, [grants, at]);
   const told = await sql.run(
-    `update brevet.sessions set cut_reason = $2 where grant_id = any($1) and state <> 'ended' and cut_reason is null`,
+    `update brevet.sessions set cut_reason = $2 where id = any(array(
+       select id from brevet.sessions where grant_id = any($1) and state <> 'ended' and cut_reason is null order by id for no key update))`,
     [grants, TELLS_SESSIONS[reason]]);
   await notify('work');
   if (told > 0) await notify('sessions');

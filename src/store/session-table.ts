@@ -20,10 +20,11 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       `select s.id as session, s.cut_reason as "cutReason", g.state as "grantState", g.deadline
          from brevet.sessions s join brevet.grants g on g.id = s.grant_id where s.id = any($1)`, [ids]),
     cut: async (filter, reason) => {
-      const where = conditions({ ...filter, live: true }).add('id = $', filter.id);
+      const where = conditions({ ...filter, live: true }).add('id = any($)', filter.ids);
       const set = where.parameter(reason);
       const rows = await sql.rows<{ id: SessionId }>(
-        `update brevet.sessions set cut_reason = coalesce(cut_reason, ${set}) where ${where} returning id`, where.values);
+        `update brevet.sessions set cut_reason = coalesce(cut_reason, ${set})
+          where id = any(array(select id from brevet.sessions where ${where} order by id for no key update)) returning id`, where.values);
       return rows.map(({ id }) => id);
     },
     end: (id, { at, reason, statements, bytesIn, bytesOut }) => sql.row<SessionRow>(
@@ -67,7 +68,7 @@ async function list(sql: Sql, filter: SessionFilter, page: Page): Promise<readon
   return sql.rows<SessionRow>(`select ${SESSION} from brevet.sessions where ${where} order by id desc limit ${limit}`, where.values);
 }
 
-/** Rows are locked in order of id: two renewals that overlap must not wait for each other in a ring. */
+/** Rows are locked in order of id, here and wherever many are: two who overlap must not wait for each other in a ring. */
 async function renew(sql: Sql, broker: string, ids: readonly SessionId[], leaseMs: number, now: Date): Promise<readonly { session: Session; grant: Grant }[]> {
   const sessions = await sql.rows<SessionRow>(
     `update brevet.sessions

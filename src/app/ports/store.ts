@@ -254,7 +254,7 @@ export interface SessionTable {
   /** Where these sessions and their grants stand, without locking; those not known are left out. */
   standing(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
-  cut(filter: SessionFilter & { readonly id?: SessionId }, reason: SessionEndReason): Promise<readonly SessionId[]>;
+  cut(filter: SessionFilter & { readonly ids?: readonly SessionId[] }, reason: SessionEndReason): Promise<readonly SessionId[]>;
   end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;
   /**
    * The target was read back and holds no session of this part: those that still count as live lapse at `until`, unless
