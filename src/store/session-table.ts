@@ -35,9 +35,9 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       await sql.run(
         "update brevet.sessions set lease_until = least(lease_until, $3) where grant_id = $1 and part_id = $2 and state <> 'ended'", [grant, part, until]);
     },
-    lockLost: (before, limit) => sql.rows<SessionRow>(
-      `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1
-        order by lease_until limit $2 for no key update skip locked`, [before, limit]),
+    lockLost: (before, limit, except = []) => sql.rows<SessionRow>(
+      `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1 and id <> all($3)
+        order by lease_until limit $2 for no key update skip locked`, [before, limit, except]),
     appendChunk: (id, seq, sealed, plainHash, events, at) => appendChunk(sql, { id, seq, sealed, plainHash, events, at }),
     chunks: (id) => sql.rows<{ seq: number; sealed: Uint8Array; hash: string; at: Date }>(
       'select seq, sealed, hash, at from brevet.recording_chunks where session_id = $1 order by seq', [id]),

@@ -136,7 +136,7 @@ export interface RequestTable {
   decide(id: RequestId, state: Exclude<RequestState, 'pending'>, at: Date, reason: string | null): Promise<void>;
   list(filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]>;
   /** Locks, skipping locked, up to `limit` pending requests that expired by `now`. */
-  lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
+  lockExpired(now: Date, limit: number, except?: readonly RequestId[]): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
   reviews(id: RequestId): Promise<readonly Review[]>;
   insertReview(review: Review): Promise<void>;
@@ -164,16 +164,16 @@ export interface GrantTable {
   list(filter: GrantFilter, page: Page): Promise<readonly Grant[]>;
   /** Locks every grant that has not ended: held by or for a principal, with a part on a target, or of an entitlement. In order of id. */
   lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId } | { readonly entitlement: EntitlementId }): Promise<readonly Grant[]>;
-  /** Locks, skipping locked: `scheduled` whose start has come. */
-  lockStarting(now: Date, limit: number): Promise<readonly Grant[]>;
+  /** Locks, skipping locked and `except`: `scheduled` whose start has come. So do the others. */
+  lockStarting(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `active` whose deadline has come, oldest first. */
-  lockDue(now: Date, limit: number): Promise<readonly Grant[]>;
+  lockDue(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `activating` past their window. */
-  lockStale(now: Date, limit: number): Promise<readonly Grant[]>;
+  lockStale(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking`, due before `before`, not yet marked overdue. */
-  lockOverdue(before: Date, limit: number): Promise<readonly Grant[]>;
+  lockOverdue(before: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking` with every part absent and no live session. */
-  lockFinished(limit: number): Promise<readonly Grant[]>;
+  lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
@@ -262,7 +262,7 @@ export interface SessionTable {
    */
   letLapse(grant: GrantId, part: PartId, until: Date): Promise<void>;
   /** Locks, skipping locked, live sessions whose lease ran out before `before`. */
-  lockLost(before: Date, limit: number): Promise<readonly Session[]>;
+  lockLost(before: Date, limit: number, except?: readonly SessionId[]): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */
   appendChunk(id: SessionId, seq: number, sealed: Uint8Array, plainHash: string, events: number, at: Date): Promise<boolean>;
   chunks(id: SessionId): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array; readonly hash: string; readonly at: Date }[]>;

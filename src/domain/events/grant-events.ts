@@ -39,12 +39,12 @@ export function grantExtended(grant: Grant, request: string, deadline: Date, act
   };
 }
 
-/** `note` is the words of whoever took it away. */
-export function grantRevoking(grant: Grant, reason: string, actor: Actor, note: string | null): LogEvent {
+/** `note` is the words of whoever took it away; `policies` are the ids of those that decided it. */
+export function grantRevoking(grant: Grant, reason: string, actor: Actor, note: string | null, policies: readonly string[]): LogEvent {
   return {
     type: 'grant.revoking',
     actor,
-    data: { ...about(grant), reason },
+    data: { ...about(grant), reason, ...(policies.length === 0 ? {} : { policies }) },
     ...(note === null || actor === 'system' ? {} : { personal: { subject: actor, data: { note } } }),
   };
 }
