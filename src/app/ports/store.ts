@@ -110,6 +110,11 @@ export interface CatalogueTable {
   setCredential(id: TargetId, sealed: Uint8Array): Promise<void>;
   health(id: TargetId): Promise<TargetHealth | null>;
   setHealth(id: TargetId, health: Partial<TargetHealth>): Promise<void>;
+  /**
+   * Targets with a credential, not known to be down, last swept before `before`: they count as swept from now on, so that
+   * exactly one of several who ask at once is answered with each.
+   */
+  claimSweeps(before: Date): Promise<readonly TargetId[]>;
   entitlements(): Promise<readonly Entitlement[]>;
   entitlement(id: EntitlementId): Promise<Entitlement | null>;
   entitlementByName(name: string): Promise<Entitlement | null>;

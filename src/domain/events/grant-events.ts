@@ -70,7 +70,7 @@ export function grantEnded(grant: Grant, at: Date): LogEvent {
   return { type: 'grant.ended', actor: 'system', data: { ...about(grant), reason: grant.endReason, endedAt: at.toISOString(), verified: true } };
 }
 
-/** The sweeper found something of Brevet's that no live grant owns, and removed it. */
-export function orphanRemoved(target: string, object: string, gone: boolean, evidence: Json): LogEvent {
-  return { type: 'sweep.removed', actor: 'system', data: { target, object, gone, evidence } };
+/** The sweeper found something of Brevet's that no live grant owns, removed it, and read back that it is gone. */
+export function orphanRemoved(target: string, object: string, evidence: Json): LogEvent {
+  return { type: 'sweep.removed', actor: 'system', data: { target, object, gone: true, evidence } };
 }
