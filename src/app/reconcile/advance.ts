@@ -98,7 +98,9 @@ async function endLostSessions(_app: App, tx: Tx, lost: readonly Session[]): Pro
 async function finishRemoved(_app: App, tx: Tx, finished: readonly Grant[]): Promise<void> {
   await tx.grants.endAll(finished.map((grant) => grant.id), tx.now);
   for (const grant of finished) await tx.log(grantEnded(grant, tx.now));
-  await tx.notify('requests');
+  // Whoever waits for one is told of that one; a crowd looks once.
+  if (finished.length > 20) await tx.notify('requests');
+  else for (const { request } of finished) await tx.notify('requests', request);
 }
 
 const overdueBefore = (tx: Tx) => new Date(tx.now.getTime() - OVERDUE_AFTER * 1000);

@@ -37,7 +37,7 @@ function appOn({ store }: PostgresStoreWorld, connector: Haunted, told: Record<s
     if (Buffer.from(sealed).toString() === 'broken') throw new Refusal('unavailable', 'this secret does not open');
     return '{"own":"s","accounts":{}}';
   };
-  const journal = { ...quiet, warn: (message: string, facts?: object) => void told.push({ message, ...facts }) };
+  const journal = { ...quiet, warn: (message: string, facts?: object) => void told.push({ ...facts, what: message }) };
   return { store, journal, monotonic, secrets: { openText }, connectors: new Map([['postgresql', connector]]) } as unknown as App;
 }
 
@@ -84,7 +84,7 @@ test('many targets are swept and probed a few at a time; one whose credential do
   assert.equal(haunted.most, 8);
   await probeTargets(app);
   assert.ok(haunted.most > 8 && haunted.most <= 32, `${haunted.most} at once`);
-  assert.deepEqual(told.map(({ message, target }) => [message, target]), [['a sweep failed', broken], ['a probe failed', broken]]);
+  assert.deepEqual(told.map(({ what, target }) => [what, target]), [['a sweep failed', broken], ['a probe failed', broken]]);
   const checked = await world.store.transaction((tx) => Promise.all(many.map((id) => tx.catalogue.health(id))));
   assert.deepEqual(checked.map((health) => health?.version), many.map((id) => (id === broken ? null : '18')));
   assert.match(checked[0]?.problem ?? '', /does not open/);
