@@ -4,7 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { App } from './app.ts';
 import type { PolicyAction, PolicyContext, PolicyPrincipal, PolicyResource, PolicySet, Verdict } from './ports/policy.ts';
 import { verdictJson } from './ports/policy.ts';
-import type { Tx } from './ports/store.ts';
+import type { CatalogueTable, Tx } from './ports/store.ts';
 
 /** @throws Refusal `unavailable` before any policy was published: with no policy nothing is granted */
 export async function currentPolicies(tx: Tx): Promise<PolicySet & { readonly publishedBy: PrincipalId | null }> {
@@ -14,7 +14,7 @@ export async function currentPolicies(tx: Tx): Promise<PolicySet & { readonly pu
 }
 
 /** An entitlement as policies see it: by names, which are never given to another object. */
-export async function policyResource(tx: Tx, entitlement: Entitlement): Promise<PolicyResource> {
+export async function policyResource(tx: { readonly catalogue: Pick<CatalogueTable, 'folders' | 'target'> }, entitlement: Entitlement): Promise<PolicyResource> {
   const folders = new Map((await tx.catalogue.folders()).map((folder) => [folder.id, folder.name]));
   const targets = await Promise.all(entitlement.parts.map((part) => tx.catalogue.target(part.target)));
   return {

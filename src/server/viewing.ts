@@ -16,27 +16,3 @@ export function pageOf(query: { limit: number; cursor?: string | undefined }): P
 export function nextOf(rows: readonly { readonly id: string }[], limit: number): string | null {
   return rows.length < limit ? null : (rows.at(-1)?.id ?? null);
 }
-
-/** Looks now, and again at each wake-up until `enough` or the time is over: long polling on the requests' topic. */
-export async function lookUntil<T>(app: App, waitSeconds: number, signal: AbortSignal, look: () => Promise<T>, enough: (seen: T) => boolean): Promise<T> {
-  let over = waitSeconds === 0;
-  let wake: () => void = () => undefined;
-  const timer = setTimeout(() => {
-    over = true;
-    wake();
-  }, waitSeconds * 1000);
-  const stop = app.store.listen('requests', () => wake());
-  signal.addEventListener('abort', () => wake());
-  try {
-    for (;;) {
-      const woken = new Promise<void>((resolve) => (wake = resolve));
-      const seen = await look();
-      if (over || signal.aborted || enough(seen)) return seen;
-      // A lost wake-up costs a second, no more.
-      await Promise.race([woken, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
-    }
-  } finally {
-    clearTimeout(timer);
-    stop();
-  }
-}

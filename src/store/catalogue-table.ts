@@ -38,6 +38,10 @@ export function catalogueTable(sql: Sql, now: Date): CatalogueTable {
               swept_at as "sweptAt"
          from brevet.targets where id = $1`, [id]),
     setHealth: (id, health) => setHealth(sql, id, health),
+    claimSweeps: async (before) => (await sql.rows<{ id: TargetId }>(
+      `update brevet.targets set swept_at = $2 where id = any(array(
+         select id from brevet.targets where coalesce(swept_at <= $1, true) and unreachable_since is null and credential is not null
+          order by id for no key update skip locked)) returning id`, [before, now])).map(({ id }) => id),
     entitlements: async () =>
       (await sql.rows<EntitlementRow>(`select ${ENTITLEMENT} from brevet.entitlements order by name`)).map(entitlementOf),
     entitlement: (id) => entitlement('id', id),

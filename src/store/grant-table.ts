@@ -11,9 +11,10 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
     return row && grantOf(row);
   };
   /** The oldest of a kind, passing over what somebody else decides on just now. Each has an index of its own. */
-  const lockOldest = async (where: string, order: string, values: readonly unknown[]) =>
-    (await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where ${where} order by ${order} limit $1 for no key update skip locked`, values))
-      .map(grantOf);
+  const lockOldest = async (where: string, order: string, at: Date, limit: number, except: readonly GrantId[] = []) =>
+    (await sql.rows<GrantRow>(
+      `select ${GRANT} from brevet.grants where ${where} and id <> all($3) order by ${order} limit $1 for no key update skip locked`,
+      [limit, at, except])).map(grantOf);
   return {
     insert: (grant) => insert(sql, grant),
     byId: (id) => one(`select ${GRANT} from brevet.grants where id = $1`, [id]),
@@ -22,12 +23,11 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
     update: (grant) => update(sql, grant),
     list: (filter, page) => list(sql, filter, page),
     lockLive: (of) => lockLive(sql, of),
-    lockStarting: (now, limit) => lockOldest(`state = 'scheduled' and start_at <= $2`, 'start_at', [limit, now]),
-    lockDue: (now, limit) => lockOldest(`state = 'active' and deadline <= $2`, 'deadline', [limit, now]),
-    lockStale: (now, limit) => lockOldest(`state = 'activating' and activate_by <= $2`, 'activate_by', [limit, now]),
-    lockOverdue: (before, limit) =>
-      lockOldest(`state = 'revoking' and overdue_at is null and revoke_due_at < $2`, 'revoke_due_at', [limit, before]),
-    lockFinished: (limit) => lockFinished(sql, limit),
+    lockStarting: (now, ...rest) => lockOldest(`state = 'scheduled' and start_at <= $2`, 'start_at', now, ...rest),
+    lockDue: (now, ...rest) => lockOldest(`state = 'active' and deadline <= $2`, 'deadline', now, ...rest),
+    lockStale: (now, ...rest) => lockOldest(`state = 'activating' and activate_by <= $2`, 'activate_by', now, ...rest),
+    lockOverdue: (before, ...rest) => lockOldest(`state = 'revoking' and overdue_at is null and revoke_due_at < $2`, 'revoke_due_at', before, ...rest),
+    lockFinished: (limit, except) => lockFinished(sql, limit, except),
     revokeAll: (ids, reason, at) => revokeAll(sql, notify, ids, reason, at),
     endAll: async (ids, at) => {
       await sql.run(`update brevet.grants set state = 'ended', ended_at = $2 where id = any($1) and state = 'revoking'`, [ids, at]);
@@ -97,16 +97,16 @@ async function lockLive(sql: Sql, of: Parameters<GrantTable['lockLive']>[0]): Pr
  * may be many of those for days. The conditions are scalar subqueries, which stay a look at an index for each candidate:
  * as joins, PostgreSQL merges with the index over all grants there ever were.
  */
-async function lockFinished(sql: Sql, limit: number): Promise<readonly Grant[]> {
+async function lockFinished(sql: Sql, limit: number, except: readonly GrantId[] = []): Promise<readonly Grant[]> {
   const rows = await sql.rows<GrantRow>(
     `with finished as materialized (
-       select u.id from (select distinct grant_id as id from brevet.grant_parts where state = 'absent' and not settled) u
+       select u.id from (select distinct grant_id as id from brevet.grant_parts where state = 'absent' and not settled and grant_id <> all($2)) u
         where (select g.state from brevet.grants g where g.id = u.id) = 'revoking'
           and (select count(*) from brevet.grant_parts p where p.grant_id = u.id and p.state <> 'absent') = 0
           and (select count(*) from brevet.sessions s where s.grant_id = u.id and s.state <> 'ended') = 0
         order by u.id limit $1)
      select ${GRANT} from brevet.grants where id in (select id from finished) and state = 'revoking'
-      order by id for no key update skip locked`, [limit]);
+      order by id for no key update skip locked`, [limit, except]);
   return rows.map(grantOf);
 }
 
@@ -138,7 +138,8 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
     `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0, last_error = null
       where grant_id = any($1) and state <> 'absent'`, [grants, at]);
   const told = await sql.run(
-    `update brevet.sessions set cut_reason = $2 where grant_id = any($1) and state <> 'ended' and cut_reason is null`,
+    `update brevet.sessions set cut_reason = $2 where id = any(array(
+       select id from brevet.sessions where grant_id = any($1) and state <> 'ended' and cut_reason is null order by id for no key update))`,
     [grants, TELLS_SESSIONS[reason]]);
   await notify('work');
   if (told > 0) await notify('sessions');

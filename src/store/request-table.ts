@@ -20,9 +20,9 @@ export function requestTable(sql: Sql): RequestTable {
     list: (filter, page) => list(sql, filter, page),
     pending: async (after, limit) => (await sql.rows<RequestRow>(
       `select ${REQUEST} from brevet.requests where state = 'pending' and id > $1 order by id limit $2`, [after ?? '', limit])).map(requestOf),
-    lockExpired: async (now, limit) => (await sql.rows<RequestRow>(
-      `select ${REQUEST} from brevet.requests where state = 'pending' and expires_at <= $1
-        order by expires_at limit $2 for no key update skip locked`, [now, limit])).map(requestOf),
+    lockExpired: async (now, limit, except = []) => (await sql.rows<RequestRow>(
+      `select ${REQUEST} from brevet.requests where state = 'pending' and expires_at <= $1 and id <> all($3)
+        order by expires_at limit $2 for no key update skip locked`, [now, limit, except])).map(requestOf),
     countPending: async (principal) => (await sql.row<{ n: number }>(
       `select count(*)::integer as n from brevet.requests where principal_id = $1 and state = 'pending'`, [principal]))?.n ?? 0,
     reviews: async (id) => (await sql.rows<ReviewRow>(

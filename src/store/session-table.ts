@@ -20,10 +20,11 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       `select s.id as session, s.cut_reason as "cutReason", g.state as "grantState", g.deadline
          from brevet.sessions s join brevet.grants g on g.id = s.grant_id where s.id = any($1)`, [ids]),
     cut: async (filter, reason) => {
-      const where = conditions({ ...filter, live: true }).add('id = $', filter.id);
+      const where = conditions({ ...filter, live: true }).add('id = any($)', filter.ids);
       const set = where.parameter(reason);
       const rows = await sql.rows<{ id: SessionId }>(
-        `update brevet.sessions set cut_reason = coalesce(cut_reason, ${set}) where ${where} returning id`, where.values);
+        `update brevet.sessions set cut_reason = coalesce(cut_reason, ${set})
+          where id = any(array(select id from brevet.sessions where ${where} order by id for no key update)) returning id`, where.values);
       return rows.map(({ id }) => id);
     },
     end: (id, { at, reason, statements, bytesIn, bytesOut }) => sql.row<SessionRow>(
@@ -34,9 +35,9 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       await sql.run(
         "update brevet.sessions set lease_until = least(lease_until, $3) where grant_id = $1 and part_id = $2 and state <> 'ended'", [grant, part, until]);
     },
-    lockLost: (before, limit) => sql.rows<SessionRow>(
-      `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1
-        order by lease_until limit $2 for no key update skip locked`, [before, limit]),
+    lockLost: (before, limit, except = []) => sql.rows<SessionRow>(
+      `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1 and id <> all($3)
+        order by lease_until limit $2 for no key update skip locked`, [before, limit, except]),
     appendChunk: (id, seq, sealed, plainHash, events, at) => appendChunk(sql, { id, seq, sealed, plainHash, events, at }),
     chunks: (id) => sql.rows<{ seq: number; sealed: Uint8Array | null; hash: string; at: Date }>(
       'select seq, sealed, hash, at from brevet.recording_chunks where session_id = $1 order by seq', [id]),
@@ -67,7 +68,7 @@ async function list(sql: Sql, filter: SessionFilter, page: Page): Promise<readon
   return sql.rows<SessionRow>(`select ${SESSION} from brevet.sessions where ${where} order by id desc limit ${limit}`, where.values);
 }
 
-/** Rows are locked in order of id: two renewals that overlap must not wait for each other in a ring. */
+/** Rows are locked in order of id, here and wherever many are: two who overlap must not wait for each other in a ring. */
 async function renew(sql: Sql, broker: string, ids: readonly SessionId[], leaseMs: number, now: Date): Promise<readonly { session: Session; grant: Grant }[]> {
   const sessions = await sql.rows<SessionRow>(
     `update brevet.sessions

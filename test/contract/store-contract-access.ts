@@ -67,7 +67,7 @@ function sessionContract(name: string, open: OpenStore): void {
       const [first, second, other] = [await opened(tx, a), await opened(tx, a), await opened(tx, b)];
       await tx.sessions.end(second.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
       same(await tx.sessions.cut({ principal: a.principal.id }, 'identity_disabled'), [first.id]);
-      same(await tx.sessions.cut({ id: first.id }, 'ended_by_admin'), [first.id]);
+      same(await tx.sessions.cut({ ids: [first.id] }, 'ended_by_admin'), [first.id]);
       same((await tx.sessions.byId(first.id))?.cutReason, 'identity_disabled');
       assert.equal(await tx.sessions.activate(first.id, {}), false);
       same(await tx.sessions.cut({ target: b.targets[0]?.id ?? 'tgt_' }, 'grant_ended'), [other.id]);

@@ -174,6 +174,10 @@ function catalogueContract(name: string, open: OpenStore): void {
       await tx.catalogue.setHealth(made.id, { unreachableSince: null, version: '18.1' });
       same(await tx.catalogue.health(made.id), { checkedAt: tx.now, unreachableSince: null, problem: 'down', skewMs: -7, version: '18.1', sweptAt: null });
       assert.equal(await tx.catalogue.health(newId('target', tx.now)), null);
+      same(await tx.catalogue.claimSweeps(tx.now), [made.id]);
+      same(await tx.catalogue.claimSweeps(new Date(tx.now.getTime() - 1)), [], 'claimed');
+      await tx.catalogue.setHealth(made.id, { sweptAt: null, unreachableSince: tx.now });
+      same(await tx.catalogue.claimSweeps(tx.now), [], 'it does not answer');
     });
   });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test as bare } from 'node:test';
 import pg from 'pg';
+import { LEASE_MS } from '#app/gate/open-session.ts';
 import { startBrokerWorld, until, type BrokerWorld } from '#test/worlds/broker-world.ts';
 import { startTestServer, type TestServer } from '#test/worlds/postgres-server.ts';
 
@@ -151,6 +152,23 @@ test('without the control plane a session lives for the grace, no longer', async
   const lived = performance.now() - from;
   assert.ok(lived > 1000 && lived < 1500 + EPSILON_MS, `it lived ${Math.round(lived)} ms`);
   world.gate.renewFails = false;
+  assert.equal((await world.recorded()).ended, 'control_plane_lost');
+});
+
+test('a grace shorter than the time between two renewals cuts nothing that is well, and a gate that hangs is noticed', async () => {
+  world.gate.terms = { ...world.gate.terms, leaseMs: LEASE_MS, graceMs: 2000 };
+  const client = new pg.Client({ connectionString: world.url(), ssl: { ca: world.authority.ca } });
+  const lost = new Promise<string>((resolve) => void client.on('error', (error) => resolve(error.message)));
+  await client.connect();
+  const before = world.gate.renewals;
+  await until(() => world.gate.renewals >= before + 3, 'three renewals', 15_000);
+  await client.query('select 1');
+  world.gate.renewHangs = true;
+  const from = performance.now();
+  assert.match(await lost, /lost touch with Brevet/);
+  const lived = performance.now() - from;
+  assert.ok(lived > 2000 && lived < (2 * LEASE_MS) / 3 + EPSILON_MS, `it lived ${Math.round(lived)} ms`);
+  world.gate.renewHangs = false;
   assert.equal((await world.recorded()).ended, 'control_plane_lost');
 });
 

@@ -22,6 +22,8 @@ export class MemoryGate implements Gate {
   keepsRecordings = true;
   /** The gate does not answer renewals, or refuses records. */
   renewFails = false;
+  /** Renewals are neither answered nor refused. */
+  renewHangs = false;
   recordFails = false;
   /** Runs before `started` answers. */
   onStarted: (() => Promise<void>) | null = null;
@@ -96,6 +98,7 @@ export class MemoryGate implements Gate {
 
   async renew(_: BrokerId, sessions: readonly SessionId[]): Promise<readonly SessionOrder[]> {
     if (this.renewFails) throw new Error('the gate is down');
+    if (this.renewHangs) return await new Promise(() => undefined);
     this.renewals += 1;
     return sessions.map((session) =>
       this.live.has(session) ? { session, order: 'go_on' } : { session, order: 'cut', reason: 'grant_ended', message: 'unknown session' },

@@ -23,7 +23,7 @@ export async function endSession(app: App, actor: Actor, id: SessionId): Promise
     const session = await tx.sessions.byId(id);
     if (!session || !(await mayEnd(tx, actor, session.principal, session.grant))) throw new Refusal('not_found', 'there is no such session');
     if (session.state !== 'ended') {
-      await tx.sessions.cut({ id }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
+      await tx.sessions.cut({ ids: [id] }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
       await tx.log(sessionsEndAsked({ session: id, principal: session.principal }, 1, actor.id));
     }
     await tx.notify('sessions', id);

@@ -5,13 +5,14 @@ import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, policyPrincipal, type Known } from '../actor.ts';
 import { connectorFor, type App } from '../app.ts';
-import { currentPolicies, demand, policyResource } from '../ask-policy.ts';
+import { currentPolicies, demand, policyResource, type Question } from '../ask-policy.ts';
 import type { OpenSession, SessionTicket } from '../ports/gate.ts';
+import type { PolicyResource } from '../ports/policy.ts';
 import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { Tx } from '../ports/store.ts';
 import { targetSecrets } from '../target-access.ts';
 
-/** A broker must be heard of this often; after the grace it cuts by itself, and later the session counts as lost. */
+/** A broker must be heard of this often, and asks three times as often; after the grace it cuts by itself, and later the session counts as lost. */
 export const LEASE_MS = 10_000;
 
 /**
@@ -113,14 +114,13 @@ async function howToAsk(tx: Tx, target: string | null): Promise<string> {
   return names.length === 0 ? 'brevet entitlements lists what may be requested.' : `Ask for it: brevet request ${names.join('|')} --reason "..."`;
 }
 
-/** Policy is asked at every session, and again at each renewal (I7). @throws Refusal `policy_denied` */
-export async function demandConnect(app: App, tx: Tx, known: Known, grant: Grant, address: string): Promise<void> {
-  demand(app, await currentPolicies(tx), {
-    action: 'connect',
-    principal: policyPrincipal(known),
-    resource: await policyResource(tx, grant.entitlement),
-    context: { now: tx.now.toISOString(), clientIp: address },
-  });
+/** Policy is asked at every session, and the same again at each renewal (I7). @throws Refusal `policy_denied` */
+async function demandConnect(app: App, tx: Tx, known: Known, grant: Grant, address: string): Promise<void> {
+  demand(app, await currentPolicies(tx), connectQuestion(known, await policyResource(tx, grant.entitlement), address, tx.now));
+}
+
+export function connectQuestion(known: Known, resource: PolicyResource, address: string, now: Date): Question {
+  return { action: 'connect', principal: policyPrincipal(known), resource, context: { now: now.toISOString(), clientIp: address } };
 }
 
 async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | null): Promise<SessionTicket['upstream']> {

@@ -3,11 +3,9 @@ import { Refusal } from '#domain/refusal.ts';
 import type { Actor } from '../actor.ts';
 import type { App } from '../app.ts';
 import type { OpenSession, SessionTicket } from '../ports/gate.ts';
+import { RequestChanges } from '../request-changes.ts';
 import { submitRequest } from '../submit-request.ts';
 import { openSession } from './open-session.ts';
-
-/** How often to look when no wake-up comes. */
-const LOOK_EVERY_MS = 1000;
 
 /**
  * A refused connection that asked to wait: sends the request that it named, waits for the decision in place, and goes
@@ -16,19 +14,19 @@ const LOOK_EVERY_MS = 1000;
  */
 export async function waitForGrant(app: App, ask: OpenSession, signal: AbortSignal): Promise<SessionTicket> {
   if (ask.request !== null) await requestOnTheSpot(app, ask, ask.request);
-  let looks = 0;
+  const end = app.monotonic.now() + 1000 * Math.max(ask.waitSeconds, ask.request === null ? 0 : 10);
+  let coming: ReadonlySet<RequestId> = new Set();
+  using changes = new RequestChanges(app, (request) => coming.has(request));
   for (;;) {
-    const woken = nextWake(app, signal);
     // Asked before the door is tried: what is coming now may have come, and stand open, by the time it is tried.
-    const waiting = await somethingIsComing(app, ask);
+    coming = await whatIsComing(app, ask);
     try {
       return await openSession(app, ask);
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'no_active_grant') throw error;
-      if (signal.aborted || looks >= Math.max(ask.waitSeconds, ask.request === null ? 0 : 10)) throw error;
-      if (!waiting) throw error;
+      if (signal.aborted || coming.size === 0 || app.monotonic.now() >= end) throw error;
     }
-    looks += await woken;
+    await changes.next(end - app.monotonic.now(), signal);
   }
 }
 
@@ -53,25 +51,15 @@ async function requestOnTheSpot(app: App, ask: OpenSession, request: NonNullable
   return sent.id;
 }
 
-/** Whether a request of theirs is pending, or a grant is on its way. */
-function somethingIsComing(app: App, ask: OpenSession): Promise<boolean> {
+/** Requests of theirs that are pending, or whose grant is on its way. */
+function whatIsComing(app: App, ask: OpenSession): Promise<ReadonlySet<RequestId>> {
   return app.store.transaction(async (tx) => {
-    if (ask.proof.by !== 'certificate') return false;
-    const certificate = await tx.credentials.certificate(ask.proof.fingerprint, tx.now);
-    if (!certificate) return false;
-    const page = { before: null, limit: 1 };
-    const pending = await tx.requests.list({ principal: certificate.principal, state: 'pending' }, page);
-    const scheduled = await tx.grants.list({ principal: certificate.principal, state: 'scheduled' }, page);
-    const activating = await tx.grants.list({ principal: certificate.principal, state: 'activating' }, page);
-    return pending.length + scheduled.length + activating.length > 0;
+    const certificate = ask.proof.by === 'certificate' ? await tx.credentials.certificate(ask.proof.fingerprint, tx.now) : null;
+    if (!certificate) return new Set();
+    const { principal } = certificate;
+    const page = { before: null, limit: 100 };
+    const pending = await tx.requests.list({ principal, state: 'pending' }, page);
+    const onTheirWay = [...(await tx.grants.list({ principal, state: 'scheduled' }, page)), ...(await tx.grants.list({ principal, state: 'activating' }, page))];
+    return new Set([...pending.map(({ id }) => id), ...onTheirWay.map(({ request }) => request)]);
   });
-}
-
-/** Resolves at the next change of a request or grant, or after a second, with the seconds that passed at most. */
-async function nextWake(app: App, signal: AbortSignal): Promise<number> {
-  const woken = new AbortController();
-  const stop = app.store.listen('requests', () => woken.abort());
-  await app.monotonic.sleep(LOOK_EVERY_MS, AbortSignal.any([signal, woken.signal]));
-  stop();
-  return woken.signal.aborted && !signal.aborted ? 0 : 1;
 }

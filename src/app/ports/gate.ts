@@ -46,7 +46,7 @@ export interface SessionTicket {
   readonly remainingMs: number;
   /** The broker must renew at least this often. */
   readonly leaseMs: number;
-  /** After this long without a renewal the broker cuts by itself. */
+  /** This long after a renewal that should have come and did not, the broker cuts by itself. */
   readonly graceMs: number;
   readonly endMode: EndMode;
   readonly warnMs: number;

@@ -117,3 +117,9 @@ export interface PolicyEngine {
 export function verdictJson(verdict: Verdict): JsonObject {
   return JSON.parse(JSON.stringify(verdict)) as JsonObject;
 }
+
+/** The ids of the policies that a refusal hangs on: what forbade it or failed, else the permits that came close. */
+export function decidingPolicies({ forbidden, failed, nearest }: Verdict): readonly string[] {
+  const against = [...forbidden, ...failed];
+  return (against.length > 0 ? against : nearest).map(({ id }) => id);
+}

@@ -128,6 +128,11 @@ export interface CatalogueTable {
   setCredential(id: TargetId, sealed: Uint8Array): Promise<void>;
   health(id: TargetId): Promise<TargetHealth | null>;
   setHealth(id: TargetId, health: Partial<TargetHealth>): Promise<void>;
+  /**
+   * Targets with a credential, not known to be down, last swept before `before`: they count as swept from now on, so that
+   * exactly one of several who ask at once is answered with each.
+   */
+  claimSweeps(before: Date): Promise<readonly TargetId[]>;
   entitlements(): Promise<readonly Entitlement[]>;
   entitlement(id: EntitlementId): Promise<Entitlement | null>;
   entitlementByName(name: string): Promise<Entitlement | null>;
@@ -156,7 +161,7 @@ export interface RequestTable {
   /** At most `limit` pending ones, oldest first, whose id sorts after `after`. */
   pending(after: string | null, limit: number): Promise<readonly AccessRequest[]>;
   /** Locks, skipping locked, up to `limit` pending requests that expired by `now`. */
-  lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
+  lockExpired(now: Date, limit: number, except?: readonly RequestId[]): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
   reviews(id: RequestId): Promise<readonly Review[]>;
   insertReview(review: Review): Promise<void>;
@@ -184,16 +189,16 @@ export interface GrantTable {
   list(filter: GrantFilter, page: Page): Promise<readonly Grant[]>;
   /** Locks every grant that has not ended: held by or for a principal, with a part on a target, or of an entitlement. In order of id. */
   lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId } | { readonly entitlement: EntitlementId }): Promise<readonly Grant[]>;
-  /** Locks, skipping locked: `scheduled` whose start has come. */
-  lockStarting(now: Date, limit: number): Promise<readonly Grant[]>;
+  /** Locks, skipping locked and `except`: `scheduled` whose start has come. So do the others. */
+  lockStarting(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `active` whose deadline has come, oldest first. */
-  lockDue(now: Date, limit: number): Promise<readonly Grant[]>;
+  lockDue(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `activating` past their window. */
-  lockStale(now: Date, limit: number): Promise<readonly Grant[]>;
+  lockStale(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking`, due before `before`, not yet marked overdue. */
-  lockOverdue(before: Date, limit: number): Promise<readonly Grant[]>;
+  lockOverdue(before: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking` with every part absent and no live session. */
-  lockFinished(limit: number): Promise<readonly Grant[]>;
+  lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
@@ -274,7 +279,7 @@ export interface SessionTable {
   /** Where these sessions and their grants stand, without locking; those not known are left out. */
   standing(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
-  cut(filter: SessionFilter & { readonly id?: SessionId }, reason: SessionEndReason): Promise<readonly SessionId[]>;
+  cut(filter: SessionFilter & { readonly ids?: readonly SessionId[] }, reason: SessionEndReason): Promise<readonly SessionId[]>;
   end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;
   /**
    * The target was read back and holds no session of this part: those that still count as live lapse at `until`, unless
@@ -282,7 +287,7 @@ export interface SessionTable {
    */
   letLapse(grant: GrantId, part: PartId, until: Date): Promise<void>;
   /** Locks, skipping locked, live sessions whose lease ran out before `before`. */
-  lockLost(before: Date, limit: number): Promise<readonly Session[]>;
+  lockLost(before: Date, limit: number, except?: readonly SessionId[]): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */
   appendChunk(id: SessionId, seq: number, sealed: Uint8Array, plainHash: string, events: number, at: Date): Promise<boolean>;
   /** `sealed` is null where it was destroyed. */

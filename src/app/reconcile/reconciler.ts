@@ -1,5 +1,6 @@
 import type { App } from '../app.ts';
 import { advance } from './advance.ts';
+import { Aside } from './aside.ts';
 import { runLane } from './lane.ts';
 import { loop } from './loop.ts';
 import { PROBE_EVERY_MS, probeTargets } from './probe-targets.ts';
@@ -18,6 +19,8 @@ export interface ReconcilerOptions {
 
 /** The longest anything waits for a wake-up that was lost. */
 const POLL_MS = 1000;
+/** How long what is due and does not move is left alone. */
+const PAST_MS = 100;
 
 /**
  * Keeps the world as the store says it should be: level-triggered, with removals in a lane of their own. Runs until
@@ -26,11 +29,12 @@ const POLL_MS = 1000;
 export async function runReconciler(app: App, options: ReconcilerOptions, signal: AbortSignal): Promise<void> {
   const forTargets = (payload: string) => payload !== 'advance';
   const [wake, withdraw, provision] = [wakeUp(app, signal, () => true), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets)];
+  const aside = new Aside(app.monotonic);
   const unwritten = new DueUnwritten(app);
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
   try {
     await Promise.all([
-      loop(app, 'advance', signal, () => advanceUntilDone(app, unwritten, wake, wakeLanes)),
+      loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes })),
       runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart }, signal),
       runLane(app, options, provision, { work: 'provision', attempt: provisionPart }, signal),
       every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
@@ -80,16 +84,28 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
   };
 }
 
-/** Only the next deadlines live in memory: sleeps to the next one, at most a poll away. */
-async function advanceUntilDone(app: App, unwritten: DueUnwritten, wake: Wake, wakeLanes: () => void): Promise<void> {
+/** What the loop that moves grants on keeps between its looks, and whom it wakes. */
+interface Advancing {
+  readonly aside: Aside;
+  readonly unwritten: DueUnwritten;
+  readonly wake: Wake;
+  readonly wakeLanes: () => void;
+}
+
+/**
+ * Only the next deadlines live in memory: sleeps to the next one, at most a poll away. One that is past and did not move
+ * is in other hands, or was set aside: it is no reason to look again at once.
+ */
+async function advanceUntilDone(app: App, { aside, unwritten, wake, wakeLanes }: Advancing): Promise<void> {
   let seen = wake.count();
-  while ((await advance(app, () => unwritten.start())) > 0) {
+  while ((await advance(app, aside, () => unwritten.start())) > 0) {
     wakeLanes();
     seen = wake.count();
   }
   const waitMs = await app.store.transaction(async (tx) => {
     const next = await tx.grants.nextInstant(new Date(tx.now.getTime() + POLL_MS));
-    return next === null ? POLL_MS : Math.max(1, next.getTime() - tx.now.getTime());
+    const left = next === null ? POLL_MS : next.getTime() - tx.now.getTime();
+    return left > 0 ? left : PAST_MS;
   });
   await wake.wait(waitMs, seen);
 }

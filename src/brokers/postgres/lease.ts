@@ -5,6 +5,10 @@ import { within } from './patience.ts';
 const TICK_MS = 250;
 const MOST_BETWEEN_MS = 10_000;
 const RENEW_PATIENCE_MS = 10_000;
+
+/** How often a lease is renewed: three times while it lasts. */
+export const renewEvery = (leaseMs: number): number => Math.min(leaseMs / 3, MOST_BETWEEN_MS);
+
 /** The monotonic clock stands still while a machine sleeps; the wall clock shows that it did. */
 const WOKE_UP_MS = 3_000;
 
@@ -23,7 +27,11 @@ export function keepLeases(context: BrokerContext): () => void {
     lastRenewal = asked;
     try {
       const orders = await within(RENEW_PATIENCE_MS, context.gate.renew(context.broker, [...context.sessions.keys()]));
-      for (const order of orders) carryOut(context, order, asked);
+      for (const order of orders) {
+        // Only an answer counts, not an order that came unasked: it is the answer that has lengthened the lease.
+        if (order.order !== 'cut') context.sessions.get(order.session)?.renewed(asked);
+        carryOut(context, order, asked);
+      }
     } catch {
       // Not heard: every session counts its own grace.
     } finally {
@@ -41,7 +49,7 @@ export function keepLeases(context: BrokerContext): () => void {
     const drifted = context.now() - now;
     const wokeUp = drifted - drift > WOKE_UP_MS;
     drift = drifted;
-    const due = wokeUp || now - lastRenewal >= Math.min(lease / 3, MOST_BETWEEN_MS);
+    const due = wokeUp || now - lastRenewal >= renewEvery(lease);
     if (context.sessions.size > 0 && !renewing && due) void renew();
   }, TICK_MS);
   const deaf = context.gate.onOrder((order) => carryOut(context, order, context.monotonic()));
@@ -56,6 +64,5 @@ function carryOut(context: BrokerContext, order: SessionOrder, at: number): void
   const session = context.sessions.get(order.session);
   if (!session) return;
   if (order.order === 'cut') return session.cut(order.reason, order.message);
-  session.renewed(at);
   if (order.order === 'deadline') session.moveDeadline(order.remainingMs, at);
 }

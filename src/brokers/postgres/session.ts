@@ -3,6 +3,7 @@ import type { SessionEndReason } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { Audit } from './audit.ts';
 import type { BrokerContext } from './context.ts';
+import { renewEvery } from './lease.ts';
 import { hangUp, type Leg } from './leg.ts';
 import { backendKeyData, frame, speech, type Speech } from './messages.ts';
 import { within } from './patience.ts';
@@ -158,10 +159,19 @@ export class Session {
   /** Called several times a second. */
   tick(now: number): void {
     if (this.#ended) return;
-    if (now - this.#renewed > this.ticket.graceMs) return this.cut('control_plane_lost', null);
+    if (now > this.#lostAt()) return this.cut('control_plane_lost', null);
     this.#audit.now = now - this.#began;
     this.#audit.tick();
     this.#recorder.flush(this.#recorder.writer.size < 8192);
+  }
+
+  /**
+   * The grace counts from the renewal that should have come and did not, whether it fails, hangs or was never asked. However
+   * short the grace, an answer has as long as there is between two renewals: it must not cut what is well.
+   */
+  #lostAt(): number {
+    const every = renewEvery(this.ticket.leaseMs);
+    return this.#renewed + every + Math.max(every, this.ticket.graceMs);
   }
 
   /** One timer, for whatever comes first: a warning, the deadline, or another look at a distant one. */

@@ -39,12 +39,12 @@ export function grantExtended(grant: Grant, request: string, deadline: Date, act
   };
 }
 
-/** `note` is the words of whoever took it away. */
-export function grantRevoking(grant: Grant, reason: string, actor: Actor, note: string | null): LogEvent {
+/** `note` is the words of whoever took it away; `policies` are the ids of those that decided it. */
+export function grantRevoking(grant: Grant, reason: string, actor: Actor, note: string | null, policies: readonly string[]): LogEvent {
   return {
     type: 'grant.revoking',
     actor,
-    data: { ...about(grant), reason },
+    data: { ...about(grant), reason, ...(policies.length === 0 ? {} : { policies }) },
     ...(note === null || actor === 'system' ? {} : { personal: { subject: actor, data: { note } } }),
   };
 }
@@ -70,7 +70,7 @@ export function grantEnded(grant: Grant, at: Date): LogEvent {
   return { type: 'grant.ended', actor: 'system', data: { ...about(grant), reason: grant.endReason, endedAt: at.toISOString(), verified: true } };
 }
 
-/** The sweeper found something of Brevet's that no live grant owns, and removed it. */
-export function orphanRemoved(target: string, object: string, gone: boolean, evidence: Json): LogEvent {
-  return { type: 'sweep.removed', actor: 'system', data: { target, object, gone, evidence } };
+/** The sweeper found something of Brevet's that no live grant owns, removed it, and read back that it is gone. */
+export function orphanRemoved(target: string, object: string, evidence: Json): LogEvent {
+  return { type: 'sweep.removed', actor: 'system', data: { target, object, gone: true, evidence } };
 }

@@ -1,5 +1,6 @@
 import { cancelRequest } from '#app/cancel-request.ts';
 import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
+import { untilSettled } from '#app/request-changes.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
 import { seeRequest } from '#app/visibility.ts';
@@ -14,7 +15,7 @@ import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
 import { Directory, entitlementRef } from '../present/directory.ts';
 import { presentRequest, presentStages, wireVerdict } from '../present/present-request.ts';
-import { lookUntil, nextOf, pageOf, viewing } from '../viewing.ts';
+import { nextOf, pageOf, viewing } from '../viewing.ts';
 
 export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | 'previewRequest' | 'submitRequest' | 'requests' | 'request' | 'cancelRequest' | 'reviewRequest'> {
   const { app, wording } = deps;
@@ -43,8 +44,15 @@ export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | '
         const { rows, next } = query.view === 'inbox' ? await inbox(directory, query.cursor ?? null, query.limit) : await plain();
         return { items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))), next };
       }),
-    request: ({ actor, params, query, signal }) =>
-      lookUntil(app, query.waitSeconds, signal, () => show(actor, params.id as RequestId), (seen) => seen.state !== 'pending'),
+    async request({ actor, params, query, signal }) {
+      const id = params.id as RequestId;
+      if (query.waitSeconds > 0) {
+        // Whoever may not know of it is told so at once.
+        await viewing(app, actor, ({ tx, viewer }) => seeRequest(tx, viewer, id));
+        await untilSettled(app, id, query.waitSeconds, signal, async () => (await app.store.transaction((tx) => tx.requests.byId(id)))?.state !== 'pending');
+      }
+      return await show(actor, id);
+    },
     async cancelRequest({ actor, params }) {
       await cancelRequest(app, actor, params.id as RequestId);
       return await show(actor, params.id as RequestId);

@@ -1,16 +1,18 @@
 import { finishGrant } from '#app/finish-grant.ts';
 import { issueCertificate } from '#app/issue-certificate.ts';
 import { issueConnectionToken } from '#app/issue-connection-token.ts';
+import { untilSettled } from '#app/request-changes.ts';
 import { revokeGrant } from '#app/revoke-grant.ts';
 import { submitExtension } from '#app/submit-extension.ts';
 import { seeGrant, seeRequest } from '#app/visibility.ts';
 import { isId, type GrantId } from '#domain/id.ts';
+import type { GrantState } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
 import { connectInfo, presentGrant } from '../present/present-grant.ts';
 import { presentRequest } from '../present/present-request.ts';
-import { lookUntil, nextOf, pageOf, viewing } from '../viewing.ts';
+import { nextOf, pageOf, viewing } from '../viewing.ts';
 
 type Names = 'grants' | 'grant' | 'extendGrant' | 'finishGrant' | 'revokeGrant' | 'connectionToken' | 'issueCertificate' | 'authority';
 
@@ -38,8 +40,16 @@ export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
         );
         return { items: await Promise.all(rows.map((grant) => presentGrant(directory, deps.broker(), grant))), next: nextOf(rows, query.limit) };
       }),
-    grant: ({ actor, params, query, signal }) =>
-      lookUntil(app, query.waitSeconds, signal, () => show(actor, params.id as GrantId), (seen) => seen.state !== 'scheduled' && seen.state !== 'activating' && seen.state !== 'revoking'),
+    async grant({ actor, params, query, signal }) {
+      const id = params.id as GrantId;
+      if (query.waitSeconds > 0) {
+        // Whoever may not know of it is told so at once.
+        const { request } = await viewing(app, actor, ({ tx, viewer }) => seeGrant(tx, viewer, id));
+        const onItsWay = (state: GrantState | undefined) => state === 'scheduled' || state === 'activating' || state === 'revoking';
+        await untilSettled(app, request, query.waitSeconds, signal, async () => !onItsWay((await app.store.transaction((tx) => tx.grants.byId(id)))?.state));
+      }
+      return await show(actor, id);
+    },
     async extendGrant({ actor, params, body }) {
       const sent = await submitExtension(app, actor, params.id as GrantId, { duration: body.duration, reason: body.reason, ticket: body.ticket ?? null });
       return await viewing(app, actor, async (directory) => presentRequest(directory, wording, await seeRequest(directory.tx, directory.viewer, sent.id)));
