@@ -7,17 +7,17 @@ import { brevetWorld } from '#test/worlds/brevet-world.ts';
 test('G06 while the log takes no entry nothing new is granted, and what is due is taken away', { timeout: 90_000 }, async () => {
   await using world = await brevetWorld({ brokers: 0 });
   const { pool } = world.database;
-  const due = await world.grant('ada', 'orders-read', { seconds: 6 });
+  const [ada, noor] = [await world.as('ada'), await world.as('noor')];
+  const due = await world.grant('ada', 'orders-read', { seconds: 8 });
   const later = await world.grant('ada', 'orders-read', { seconds: 600 });
   const [object, kept] = [due.parts[0]?.object ?? '', later.parts[0]?.object ?? ''];
   assert.ok((await world.roles()).includes(object) && (await world.roles()).includes(kept));
-  const pending = await ask(await world.as('ada'));
+  const pending = await ask(ada);
 
   await pool.query(`create function brevet.no_entry() returns trigger language plpgsql as $f$ begin raise exception 'the log is full' using errcode = 'disk_full'; end $f$;
     create trigger no_entry before insert on brevet.log_entries execute function brevet.no_entry()`);
   const counts = async () => (await pool.query("select (select count(*) from brevet.grants) || ' ' || (select count(*) from brevet.requests) || ' ' || (select count(*) from brevet.log_entries) as n")).rows[0] as { n: string };
   const was = await counts();
-  const [ada, noor] = [await world.as('ada'), await world.as('noor')];
   const wish = { entitlement: 'orders-read', reason: 'unlogged', ticket: 'T-1', duration: 60 };
   assert.equal((await ada.post('/api/v1/requests', wish)).status, 503);
   assert.equal((await noor.post(`/api/v1/requests/${pending.id}/reviews`, { decision: 'approve', hash: pending.hash })).status, 503);
