@@ -5,7 +5,7 @@ import type { Connector } from '#app/ports/connector.ts';
 import type { TargetId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
-import { catalogue, held, monotonic } from '#test/worlds/store-world.ts';
+import { catalogue, held, monotonic, sealedLike, textIn } from '#test/worlds/store-world.ts';
 import type { App } from '../app.ts';
 import { probeTargets } from './probe-targets.ts';
 import { sweepTargets } from './sweep-target.ts';
@@ -34,7 +34,7 @@ class Haunted {
 
 function appOn({ store }: PostgresStoreWorld, connector: Haunted, told: Record<string, unknown>[] = []): App {
   const openText = (sealed: Uint8Array) => {
-    if (Buffer.from(sealed).toString() === 'broken') throw new Refusal('unavailable', 'this secret does not open');
+    if (textIn(sealed) === 'broken') throw new Refusal('unavailable', 'this secret does not open');
     return '{"own":"s","accounts":{}}';
   };
   const journal = { ...quiet, warn: (message: string, facts?: object) => void told.push({ ...facts, what: message }) };
@@ -46,7 +46,7 @@ const removals = async ({ db }: PostgresStoreWorld) => (await db.pool.query("sel
 async function targets({ store }: PostgresStoreWorld, count: number, sealed = 'fine'): Promise<readonly TargetId[]> {
   return store.transaction(async (tx) => {
     const made = (await catalogue(tx, { targets: count })).targets.map(({ id }) => id);
-    for (const id of made) await tx.catalogue.setCredential(id, Buffer.from(sealed));
+    for (const id of made) await tx.catalogue.setCredential(id, sealedLike(sealed));
     return made;
   });
 }
@@ -75,7 +75,7 @@ test('many targets are swept and probed a few at a time; one whose credential do
   const many = await world.store.transaction(async (tx) => (await held(tx, { targets: 50 })).targets.map(({ id }) => id));
   const [broken] = many as [TargetId];
   await world.store.transaction(async (tx) => {
-    for (const id of many) await tx.catalogue.setCredential(id, Buffer.from(id === broken ? 'broken' : 'fine'));
+    for (const id of many) await tx.catalogue.setCredential(id, sealedLike(id === broken ? 'broken' : 'fine'));
   });
   const told: Record<string, unknown>[] = [];
   const haunted = new Haunted(0);
