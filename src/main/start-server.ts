@@ -54,13 +54,13 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const secrets = makeSecrets(ring, random);
   const store = postgresStore({ pool: opened.pool, newId, secrets, journal, monotonic, encodeEntry });
   opening.use(store);
+  const keys = await openOwnKeys({ store, secrets }, settings.log.origin);
   const app: App = {
     store, secrets, newId, random, journal,
     policy: createPolicyEngine(),
-    connectors: new Map([['postgresql', postgresConnector({ random: (count) => random.bytes(count), now: () => new Date() })]]),
+    connectors: new Map([['postgresql', postgresConnector({ installation: keys.installation, random: (count) => random.bytes(count), now: () => new Date() })]]),
     limits: DEFAULT_LIMITS,
   };
-  const keys = await openOwnKeys(app, settings.log.origin);
   const identity = makeIdentity({ random, decoySecret: keys.challenge });
 
   const running = new AbortController();

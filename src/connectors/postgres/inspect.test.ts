@@ -29,6 +29,34 @@ test('G2: what a crash left is listed by its mark and swept; a human\'s role tha
   assert.deepEqual(await world.connector.listOwned(world.target), []);
 });
 
+test('B12: two Brevets on one server: each lists, finds and sweeps its own, and neither touches the other\'s', async () => {
+  const [one, other] = [world.connector, world.connectorOf('fedcba9876543210')];
+  await world.sql("create role eve login password 'eve'; create role crew");
+  const plans = { one: world.plan(SCOPE), other: world.plan(SCOPE), orphan: world.plan(SCOPE) };
+  const elevation = world.plan({ roles: ['crew'] }, { kind: 'temporary_elevation', account: 'eve' });
+  await one.provision(plans.one, yes);
+  const { secret } = await other.provision(plans.other, yes);
+  await other.provision(plans.orphan, yes);
+  await other.provision({ ...elevation, prior: await other.prepare(elevation) }, yes);
+  const names = async (connector: typeof one) => (await connector.listOwned(world.target)).map(({ name }) => name).sort();
+  assert.deepEqual(await names(one), [plans.one.objectName]);
+  assert.deepEqual(await names(other), [plans.other.objectName, plans.orphan.objectName, elevation.objectName].sort());
+  for (const { objectName } of [plans.other, plans.orphan, elevation]) {
+    const taken = await one.removeOwned(world.target, objectName);
+    assert.deepEqual([taken.gone, taken.evidence['unmarkedRole']], [false, true]);
+  }
+  assert.equal((await one.withdraw(plans.other)).gone, false, 'another\'s account of the same name is not ours to end');
+  await assert.rejects(one.provision(plans.other, yes), /is not of this part/);
+  assert.ok((await world.psql(plans.other.objectName, secret ?? '', 'select count(*) from sales.orders')).ok);
+  const [raised] = await world.sql("select pg_has_role('eve', 'crew', 'usage') as yes");
+  assert.equal(raised?.['yes'], true);
+  for (const { objectName } of [plans.orphan, elevation]) assert.equal((await other.removeOwned(world.target, objectName)).gone, true);
+  assert.deepEqual([await names(one), await names(other)], [[plans.one.objectName], [plans.other.objectName]]);
+  assert.ok((await one.listStanding(world.target)).some(({ account }) => account === plans.other.objectName), 'what another Brevet gave is no grant of ours');
+  assert.equal((await one.withdraw(plans.one)).gone, true);
+  assert.equal((await other.withdraw(plans.other)).gone, true);
+});
+
 test('standing privileges: who can do what with no grant, in every database', async () => {
   await world.server.query('create database second');
   await world.server.query("create role bob login; create role team; grant team to bob; create role root2 superuser; create table t (n int); grant update on t to bob; grant select on t to public", [], 'second');
