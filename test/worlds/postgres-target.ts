@@ -80,7 +80,7 @@ export async function startPostgresTarget(options: TestServerOptions & { timeout
       const grant = makeId('grant', Date.now(), randomBytes(10));
       const kind = more.kind ?? 'ephemeral_account';
       return {
-        grant, part: makeId('part', Date.now(), randomBytes(10)), target, kind, objectName: `brevet_${grant.slice(4)}`, account: null,
+        grant, part: makeId('part', Date.now(), randomBytes(10)), target, kind, objectName: `brevet_${grant.slice(4)}`, account: null, accountCredential: null,
         deadline: new Date(Date.now() + 3_600_000), fence: 1, prior: null, ...more, scope: connector.parseScope(kind, scope),
       };
     },

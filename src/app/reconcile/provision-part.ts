@@ -7,6 +7,7 @@ import type { Provisioned } from '../ports/connector.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
 import { openAttempt, putBack, secretIdentity, whatWentWrong, type Attempt } from './attempt.ts';
+import { baselineOf } from './shared-account.ts';
 
 /** Trying again won't help: the plan itself is wrong. */
 const HOPELESS: readonly RefusalCode[] = ['dangerous_scope', 'invalid_input', 'unsupported', 'not_found'];
@@ -46,9 +47,12 @@ async function planAttempt(app: App, claimed: ClaimedPart): Promise<Attempt | nu
   });
   if (!first) return null;
   if (!first.clockIsRight) await refuseSkewedClock(app, first);
-  const prior = first.plan.prior ?? (await first.connector.prepare(first.plan));
-  const mine = await app.store.transaction((tx) => tx.parts.plan(first.part.id, first.part.fence, { prior, deadline: first.plan.deadline }));
-  return mine ? { ...first, plan: { ...first.plan, prior } } : null;
+  const read = first.plan.prior ?? (await first.connector.prepare(first.plan));
+  return await app.store.transaction(async (tx) => {
+    const prior = first.plan.prior ?? (await baselineOf(tx, first, read));
+    const mine = await tx.parts.plan(first.part.id, first.part.fence, { prior, deadline: first.plan.deadline });
+    return mine ? { ...first, plan: { ...first.plan, prior } } : null;
+  });
 }
 
 /** Whether the target's clock was seen to be right a moment ago: then no grant waits for another sign-in to ask. */

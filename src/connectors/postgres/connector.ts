@@ -2,7 +2,8 @@ import type { Connector } from '#app/ports/connector.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { parseConfig } from './config.ts';
 import { TIMEOUTS, type Timeouts } from './connect.ts';
-import { provisionBrokered, withdrawBrokered } from './brokered.ts';
+import { prepareBrokered, provisionBrokered, withdrawBrokered } from './brokered.ts';
+import { baseline } from './brokered-prior.ts';
 import { prepareElevation, provisionElevation, withdrawElevation } from './elevation.ts';
 import { listOwned, listStanding, probe } from './inspect.ts';
 import { provisionAccount } from './provision.ts';
@@ -34,8 +35,10 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
     describe: (kind, scope) => describe(kind, asScope(scope)),
     probe: (target) => probe(target, tools),
     async prepare(plan) {
-      return plan.kind === 'temporary_elevation' ? prepareElevation(plan, tools) : {};
+      if (plan.kind === 'temporary_elevation') return prepareElevation(plan, tools);
+      return plan.kind === 'brokered_session' ? prepareBrokered(plan, tools) : {};
     },
+    baseline,
     provision(plan, stillMine) {
       if (plan.kind === 'ephemeral_account') return provisionAccount(plan, stillMine, tools);
       if (plan.kind === 'temporary_elevation') return provisionElevation(plan, stillMine, tools);

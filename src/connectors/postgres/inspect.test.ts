@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Refusal } from '#domain/refusal.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
 
 let world: PostgresTarget;
@@ -83,28 +82,4 @@ test('the probe tells the version and the clock, and refusing from being away', 
   const hung = await world.connector.probe(world.target);
   await world.server.resume();
   assert.ok(!hung.reachable && performance.now() - started < 4500, `${performance.now() - started} ms`);
-});
-
-test('a brokered session changes nothing, wants a modest account, and ends only its own backends', async () => {
-  await world.sql("create role app login password 'app'; create role strong login superuser; create role nologin_role");
-  const plan = world.plan({ database: 'orders' }, { kind: 'brokered_session', account: 'app' });
-  const before = await world.fingerprint();
-  const { secret, evidence } = await world.connector.provision(plan, yes);
-  assert.deepEqual([secret, evidence['account']], [null, 'app']);
-  for (const account of ['strong', 'nologin_role', 'nobody', 'postgres']) {
-    await assert.rejects(world.connector.provision({ ...plan, account }, yes), (error) => error instanceof Refusal && ['dangerous_scope', 'target_refused'].includes(error.code));
-  }
-  await using ours = await world.session('app', 'app');
-  await using theirs = await world.session('app', 'app');
-  const [me] = await ours.query('select pg_backend_pid() as pid, backend_start::text as "backendStart" from pg_stat_activity where pid = pg_backend_pid()');
-  const [other] = await theirs.query('select pg_backend_pid() as pid');
-  // The other's number with another start: a number used again.
-  const prior = { backends: [me, { pid: Number(other?.['pid']), backendStart: '2020-01-01 00:00:00+00' }, {}] as never[] };
-  const taken = await world.connector.withdraw({ ...plan, prior });
-  assert.deepEqual([taken.gone, taken.evidence['sessionsEnded']], [true, 1]);
-  await ours.lost;
-  await theirs.query('select 1');
-  assert.equal((await world.connector.withdraw({ ...plan, prior })).gone, true);
-  assert.equal((await world.connector.withdraw(plan)).gone, true);
-  assert.equal(await world.fingerprint(), before);
 });

@@ -2,7 +2,7 @@ import type { PartPlan, TargetAccess, Withdrawn } from '#app/ports/connector.ts'
 import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { changeTarget } from './change-target.ts';
-import { openTarget, type TargetSession } from './connect.ts';
+import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
 import { settleEstate } from './estate.ts';
 import { sqlstateOf } from './failure.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
@@ -17,7 +17,7 @@ import type { Tools } from './tools.ts';
 /** Removes the role of an `ephemeral_account` or, with the oid of the account it raises, an elevation; from whatever half state it is in. */
 export async function withdrawRole(plan: PartPlan, raised: number | null, tools: Tools): Promise<Withdrawn> {
   const { database } = parseScope(plan.kind, plan.scope);
-  await using session = await openSomewhere(plan.target, database, tools);
+  await using session = await openSomewhere(plan.target, database, tools.timeouts);
   const find = () => findAccount(session, plan, tools.installation);
   return await remove({ session, target: plan.target, name: plan.objectName, find, raised, tools });
 }
@@ -30,16 +30,6 @@ export async function removeOwned(target: TargetAccess, name: string, tools: Too
     return role && isOurs(role, tools.installation) ? { own: role, stranger: null } : { own: null, stranger: role };
   };
   return await remove({ session, target, name, find, raised: null, tools });
-}
-
-/** The scope's database may be gone, or closed to connections, by now: then another must do. */
-async function openSomewhere(target: TargetAccess, database: string | null, tools: Tools): Promise<TargetSession> {
-  try {
-    return await openTarget(target, database, tools.timeouts);
-  } catch (error) {
-    if (error instanceof Refusal && error.code === 'target_refused' && database !== null) return openTarget(target, null, tools.timeouts);
-    throw error;
-  }
 }
 
 interface Removal {
