@@ -76,10 +76,12 @@ test('A12, B15: a session sets its account\'s password and settings: at the dead
 
 test('B12: two grants on one account: the first to end puts the account right and leaves the other\'s session alone', { timeout: 60_000 }, async () => {
   const one = await world.grant('ada', 'reports', { seconds: 600, approvers: ['noor'] });
+  const mine = await hold(await envFor(world, 'ada', one.id));
+  await mine.client.query("alter role reporting set work_mem = '1GB'");
+  // Whoever looks only now sees what the session has set: it is not what was.
   const other = await world.grant('kim', 'reports', { seconds: 600, approvers: ['noor'] });
   const kept = await hold(await envFor(world, 'kim', other.id));
-  const mine = await hold(await envFor(world, 'ada', one.id));
-  await mine.client.query("alter role current_user password 'of-ada-again'; alter role reporting reset all");
+  await mine.client.query("alter role current_user password 'of-ada-again'");
   const past = direct('of-ada-again', 'select pg_sleep(60)');
   await eventually('the session past the broker', 3000, async () =>
     ((await world.target.query("select from pg_stat_activity where usename = 'reporting' and query like 'select pg_sleep%'")).rowCount ?? 0) > 0);

@@ -12,12 +12,11 @@ async function othersOn(tx: Tx, { part, plan, connector }: Attempt): Promise<rea
 }
 
 /**
- * What is to be brought back at the end: what this grant read, or what the oldest live one on the account did. Asked after
- * the reading: whoever could change the account in between has an older one in the store by then.
+ * What the oldest live grant on the account read: a session of its may have changed the account since. Asked before this
+ * grant reads for itself, as that one may end meanwhile, and after, as it may have come only then.
  */
-export async function baselineOf(tx: Tx, attempt: Attempt, own: JsonObject): Promise<JsonObject> {
-  const earlier = (await othersOn(tx, attempt)).find(({ prior }) => prior !== null)?.prior ?? null;
-  return earlier === null ? own : attempt.connector.baseline(own, earlier);
+export async function earlierReading(tx: Tx, attempt: Attempt): Promise<JsonObject | null> {
+  return (await othersOn(tx, attempt)).find(({ prior }) => prior !== null)?.prior ?? null;
 }
 
 /** What brokers noted of this part's sessions, which are to end, and of others' on the account, which go on. */

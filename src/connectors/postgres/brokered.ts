@@ -68,7 +68,7 @@ export async function withdrawBrokered(plan: PartPlan, tools: Tools): Promise<Wi
   const removal = parseRemoval(plan.prior);
   await using session = await openSomewhere(plan.target, database, tools.timeouts);
   const ours = await endRecorded(session, removal, tools);
-  const evidence = { account: plainText(removal.accountName), recorded: removal.backends.length, sessionsEnded: ours.seen, sessionsLeft: ours.left };
+  const evidence = { account: plainText(removal.accountName), recorded: removal.backends.length, sessionsSpared: removal.spared.length, sessionsEnded: ours.seen, sessionsLeft: ours.left };
   const account = await roleByOid(session, removal.account);
   if (!account) return { gone: ours.left === 0, residue: [], evidence: { ...evidence, accountFound: false, readAt: await clock(session) } };
   const residue = await putBack(session, plan, removal, account, tools);
@@ -136,8 +136,8 @@ async function putBack(session: TargetSession, plan: PartPlan, removal: Removal,
     for (const change of changes) await putSettingBack(session, account.name, change);
     if (changes.length > 0) residue.push({ kind: 'settings_changed', name: plainText(account.name), settings: changes.slice(0, 50).map(wordsOf), putBack: true });
   });
-  // Also when the target would not tell: somebody may have seen to that.
-  if (!right) residue.push({ kind: 'password_changed', name: plainText(account.name), certain: now !== 'unknown', putBack: true, at: await clock(session) });
+  // Also when the target would not tell: somebody may have seen to that. Said once; a change that is certain, each time.
+  if (!right && (now !== 'unknown' || !removal.found.some(({ certain }) => certain === false))) residue.push({ kind: 'password_changed', name: plainText(account.name), certain: now !== 'unknown', putBack: true, at: await clock(session) });
   return residue;
 }
 
