@@ -106,6 +106,16 @@ async function brokered(world: PostgresTarget, modest: boolean): Promise<void> {
   }
   assert.deepEqual([taken.gone, (await world.psql('app', 'of-app', 'select 1')).ok, (await world.psql('app', 'mine-now', 'select 1')).ok], [true, true, false]);
   assert.equal(await world.fingerprint(), before);
+
+  // An administrator closes the account for good: the removal does not wait for a sign-in that can't be.
+  await world.sql("alter role app valid until '2020-01-01' password 'mine-now'");
+  let closed = await world.connector.withdraw(plan);
+  for (let tries = 0; !closed.gone && tries < 20; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    closed = await world.connector.withdraw({ ...plan, prior: { ...plan.prior, found: [...closed.residue] } });
+  }
+  await world.sql("alter role app valid until 'infinity'");
+  assert.deepEqual([closed.gone, (await world.psql('app', 'of-app', 'select 1')).ok], [true, true], JSON.stringify(closed));
 }
 
 test('PostgreSQL 18: a membership held in a lesser form is raised, and lowered again to what it was', { timeout: 60_000 }, async () => {

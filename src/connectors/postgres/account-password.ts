@@ -13,9 +13,9 @@ export type PasswordForm = (typeof PASSWORD_FORMS)[number];
 
 /**
  * What a stored account's password is now: the one that Brevet keeps for it, none at all, another one. `unknown` when the
- * server would not tell. Nothing of the server's is kept for the comparison: the credential in the store is what counts.
+ * server would not tell, `expired` when the account's `VALID UNTIL` has passed and it can't be tried. Nothing of the server's is kept for the comparison: the credential in the store is what counts.
  */
-export type PasswordNow = 'stored' | 'none' | 'another' | 'unknown';
+export type PasswordNow = 'stored' | 'none' | 'another' | 'unknown' | 'expired';
 
 /**
  * A superuser, and whoever was given `select (rolpassword)` on `pg_authid`, compares the verifier; anybody else tries to
@@ -26,6 +26,8 @@ export async function readPassword(session: TargetSession, plan: PartPlan, accou
   const [row] = await session.rows("select has_column_privilege('pg_authid', 'rolpassword', 'select') as may, current_setting('password_encryption') as form");
   const form: PasswordForm = row?.['form'] === 'md5' ? 'md5' : 'scram';
   if (row?.['may'] !== true) {
+    const [role] = await session.rows('select rolvaliduntil <= clock_timestamp() as expired from pg_roles where oid = $1', [account.oid]);
+    if (role?.['expired'] === true) return { now: 'expired', form };
     const right = await signsIn(plan.target, account.name, secret, parseScope(plan.kind, plan.scope).database, tools.timeouts);
     return { now: right === null ? 'unknown' : right ? 'stored' : 'another', form };
   }

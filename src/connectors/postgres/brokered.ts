@@ -20,16 +20,26 @@ export async function prepareBrokered(plan: PartPlan, tools: Tools): Promise<Pri
   await using session = await openTarget(plan.target, database, tools.timeouts);
   const account = await storedAccount(session, plan);
   const { now, form } = await readPassword(session, plan, account, tools);
-  if (now === 'another' || now === 'unknown') {
-    const why = now === 'another' ? 'is not the one that it has' : 'could not be tried: the target did not ask for it';
-    throw new Refusal('target_refused', `the password that is stored for ${plainText(account.name)} ${why}; what a session changes could not be told and put back`, {
-      hint: 'Store the right one: brevet target credential TARGET --account NAME. Another grant\'s session may have changed it: then it is put back when that grant ends.',
-    });
-  }
+  refuseUnlessRight(now, account);
   return {
     account: account.oid, accountName: account.name, password: form, settings: await readSettings(session, account.oid),
     traces: await countTraces(session, account.oid), readAt: await clock(session),
   };
+}
+
+/** What can't be told from a change could not be put back either. */
+function refuseUnlessRight(now: PasswordNow, account: Role): void {
+  if (now === 'stored' || now === 'none') return;
+  const name = plainText(account.name);
+  if (now === 'expired') throw new Refusal('target_refused', `the account ${name} has expired on the target`);
+  if (now === 'another') {
+    throw new Refusal('target_refused', `the password that is stored for ${name} is not the one that it has on the target`, {
+      hint: 'brevet target credential TARGET --account NAME. If a session of another grant changed it, it is put back when that grant ends.',
+    });
+  }
+  throw new Refusal('target_refused', `the password that is stored for ${name} could not be tried: the target lets Brevet in without, or not at all`, {
+    hint: 'As a superuser of the target: grant select (rolpassword) on pg_authid to Brevet\'s role; or see pg_hba.conf.',
+  });
 }
 
 /** Nothing changes on the target. */
@@ -88,7 +98,8 @@ async function readBack(session: TargetSession, plan: PartPlan, removal: Removal
   const changedAt = removal.found.filter(({ kind }) => kind === 'password_changed').map((one) => String(one['at']));
   const past = changedAt.length === 0 ? { seen: 0, left: 0 } : await endPast(session, removal, tools);
   const { now } = await readPassword(session, plan, account, tools);
-  const right = isRight(now, removal);
+  // An account that has expired meanwhile can't be tried. It has been given the stored password all the same.
+  const right = isRight(now, removal) || now === 'expired';
   const settled = await signInsAreOver(session, changedAt);
   const waiting = settled ? {} : { waitsFor: 'the end of sign-ins that began before the password was put back' };
   return {
@@ -130,14 +141,19 @@ async function putBack(session: TargetSession, plan: PartPlan, removal: Removal,
   // Before as well as after: should we get no further than the change, the next attempt would not know of them.
   if (!right) await endPast(session, removal, tools);
   const databases = (await session.rows('select datname from pg_database')).map((row) => String(row['datname']));
-  await changeTarget(session, account.name, false, async () => {
-    const changes = differences(removal.settings, await readSettings(session, account.oid), databases);
+  const changes = await changeTarget(session, account.name, false, async () => {
+    const found = differences(removal.settings, await readSettings(session, account.oid), databases);
     if (!right) await putPasswordBack(session, plan, account, removal.password, tools);
-    for (const change of changes) await putSettingBack(session, account.name, change);
-    if (changes.length > 0) residue.push({ kind: 'settings_changed', name: plainText(account.name), settings: changes.slice(0, 50).map(wordsOf), putBack: true });
+    for (const change of found) await putSettingBack(session, account.name, change);
+    return found;
   });
+  const name = plainText(account.name);
+  if (changes.length > 0) residue.push({ kind: 'settings_changed', name, settings: changes.slice(0, 50).map(wordsOf), putBack: true });
   // Also when the target would not tell: somebody may have seen to that. Said once; a change that is certain, each time.
-  if (!right && (now !== 'unknown' || !removal.found.some(({ certain }) => certain === false))) residue.push({ kind: 'password_changed', name: plainText(account.name), certain: now !== 'unknown', putBack: true, at: await clock(session) });
+  const certain = now === 'another' || now === 'none';
+  if (!right && (certain || !removal.found.some((one) => one['certain'] === false))) {
+    residue.push({ kind: 'password_changed', name, certain, putBack: true, at: await clock(session) });
+  }
   return residue;
 }
 
