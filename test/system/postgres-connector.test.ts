@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import type { Json } from '#domain/json.ts';
 import { chooseAccount } from '#store/embedded/account.ts';
 import { prepareBinaries } from '#store/embedded/binaries.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
@@ -97,25 +98,26 @@ async function brokered(world: PostgresTarget, modest: boolean): Promise<void> {
     await full.query('select 1');
   }
   await using past = await world.session('app', 'mine-now');
-  let taken = await world.connector.withdraw(plan);
+  const taken = await world.connector.withdraw(plan);
   assert.deepEqual(taken.residue.map((item) => (item as { kind: string }).kind), ['settings_changed', 'password_changed'], JSON.stringify(taken));
   await past.lost;
-  for (let tries = 0; !taken.gone && tries < 20; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    taken = await world.connector.withdraw({ ...plan, prior: { ...plan.prior, found: [...taken.residue] } });
-  }
-  assert.deepEqual([taken.gone, (await world.psql('app', 'of-app', 'select 1')).ok, (await world.psql('app', 'mine-now', 'select 1')).ok], [true, true, false]);
+  const end = async (found: readonly Json[]): Promise<boolean> => {
+    for (let tries = 0; tries < 20; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { gone, residue } = await world.connector.withdraw({ ...plan, prior: { ...plan.prior, found: [...found] } });
+      if (gone) return true;
+      found = [...found, ...residue]; // as the reconciler does
+    }
+    return false;
+  };
+  assert.deepEqual([await end(taken.residue), (await world.psql('app', 'of-app', 'select 1')).ok, (await world.psql('app', 'mine-now', 'select 1')).ok], [true, true, false]);
   assert.equal(await world.fingerprint(), before);
 
   // An administrator closes the account for good: the removal does not wait for a sign-in that can't be.
   await world.sql("alter role app valid until '2020-01-01' password 'mine-now'");
-  let closed = await world.connector.withdraw(plan);
-  for (let tries = 0; !closed.gone && tries < 20; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    closed = await world.connector.withdraw({ ...plan, prior: { ...plan.prior, found: [...closed.residue] } });
-  }
+  assert.equal(await end([]), true);
   await world.sql("alter role app valid until 'infinity'");
-  assert.deepEqual([closed.gone, (await world.psql('app', 'of-app', 'select 1')).ok], [true, true], JSON.stringify(closed));
+  assert.ok((await world.psql('app', 'of-app', 'select 1')).ok);
 }
 
 test('PostgreSQL 18: a membership held in a lesser form is raised, and lowered again to what it was', { timeout: 60_000 }, async () => {

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { connect } from 'node:net';
-import { after, before, test } from 'node:test';
+import { after, before, test as declare } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartPlan, Withdrawn } from '#app/ports/connector.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { startPostgresTarget, yes, type OpenSession, type PostgresTarget } from '#test/worlds/postgres-target.ts';
 
+/** A session that is not ended as it should would wait for ever. */
+const test = (name: string, work: () => Promise<void>) => declare(name, { timeout: 30_000 }, work);
+
 let world: PostgresTarget;
 before(async () => {
-  world = await startPostgresTarget({ conf: ['authentication_timeout = 1s', 'max_prepared_transactions = 5'] });
+  world = await startPostgresTarget({ conf: ['authentication_timeout = 3s', 'max_prepared_transactions = 5'] });
   await world.sql(`create role app login password 'of-app'; grant usage, create on schema sales to app; grant select on sales.orders to app;
     alter role app set search_path = sales, "odd, one", public; alter role app set work_mem = '8MB'; alter role app in database orders set "my.word" = 'it''s'`);
 });
@@ -30,7 +34,7 @@ async function untilGone(plan: PartPlan, more: JsonObject): Promise<Withdrawn & 
   for (let tries = 0; ; tries++) {
     const taken = await ending(plan, { ...more, found });
     found.push(...(taken.residue as JsonObject[]));
-    if (taken.gone || tries > 20) return { ...taken, found };
+    if (taken.gone || tries > 40) return { ...taken, found };
     await sleep(250);
   }
 }
@@ -86,14 +90,16 @@ test('A12, B08: an interrupted removal, or one that finds it changed again, is f
   const plan = await lend();
   await using old = await world.session('app', 'of-app');
   await old.query("alter role app password 'mine-now'");
-  // The verifier is read when a sign-in begins: this one has begun, and waits.
-  await using stalled = await stall('app');
+  // The verifier is read when a sign-in begins: these have begun, and wait.
+  await using late = await halfSignedIn('app', 'mine-now');
+  await using stalled = await halfSignedIn('app', 'mine-now');
   const first = await ending(plan, { backends: [await backend(old)] });
+  assert.equal(await late.finish(), 'Z', 'it comes in with a password that nobody can use any more');
   assert.deepEqual([first.gone, first.evidence['waitsFor'] !== undefined, await signsIn('of-app')], [false, true, true]);
   await world.sql("alter role app password 'mine-again'");
   const taken = await untilGone(plan, { backends: [], found: first.residue as JsonObject[] });
   assert.deepEqual([taken.gone, kinds(taken.found), await signsIn('of-app'), await signsIn('mine-again')], [true, ['password_changed'], true, false]);
-  assert.equal(stalled.closed(), true, 'the server has given it up by then');
+  assert.deepEqual([late.closed(), stalled.closed()], [true, true], 'the one was ended, the other the server has given up by then');
 });
 
 test('B12: two grants on one account: the end of one spares the other\'s session, and what the other changed is not taken for what was', async () => {
@@ -138,21 +144,38 @@ test('accounts with an md5 password, one that is not ASCII, and none: each is pu
   await world.sql('drop role old, wide, bare');
 });
 
-/** Begins to sign in, gets the server's challenge, and says no more. */
-async function stall(user: string): Promise<{ closed(): boolean } & AsyncDisposable> {
+/** Begins to sign in with SCRAM (RFC 5802) and gets the server's challenge; `finish` proves the password, and answers how that ended: `Z` is ready. */
+async function halfSignedIn(user: string, password: string): Promise<{ closed(): boolean; finish(): Promise<string> } & AsyncDisposable> {
   const socket = connect(world.server.port, world.server.host);
-  const frame = (type: string, body: Buffer) => {
-    const head = Buffer.alloc(4);
-    head.writeInt32BE(body.length + 4);
-    return Buffer.concat([Buffer.from(type), head, body]);
+  socket.on('error', () => undefined);
+  const send = (type: string, ...body: (Buffer | string)[]) => {
+    const bytes = Buffer.concat(body.map((each) => Buffer.from(each)));
+    socket.write(Buffer.concat([Buffer.from(type), int32(bytes.length + 4), bytes]));
   };
-  const answer = () => new Promise<void>((resolve) => socket.once('data', () => resolve()));
-  socket.write(frame('', Buffer.concat([Buffer.from([0, 3, 0, 0]), Buffer.from(`user\0${user}\0database\0orders\0\0`)])));
+  const answer = () => new Promise<Buffer>((resolve) => socket.once('data', resolve));
+  send('', int32(196_608), `user\0${user}\0database\0orders\0\0`);
   await answer();
-  const first = Buffer.from('n,,n=,r=0123456789abcdefghij');
-  const length = Buffer.alloc(4);
-  length.writeInt32BE(first.length);
-  socket.write(frame('p', Buffer.concat([Buffer.from('SCRAM-SHA-256\0'), length, first])));
-  await answer();
-  return { closed: () => socket.closed, [Symbol.asyncDispose]: () => Promise.resolve(void socket.destroy()) };
+  const bare = 'n=,r=0123456789abcdefghij';
+  send('p', 'SCRAM-SHA-256\0', int32(bare.length + 3), `n,,${bare}`);
+  const challenge = (await answer()).toString('latin1', 9);
+  return {
+    closed: () => socket.closed,
+    async finish() {
+      const [, nonce = '', salt = '', iterations = ''] = /^r=(.*),s=(.*),i=(\d+)$/.exec(challenge) ?? [];
+      const hmac = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+      const clientKey = hmac(pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(iterations), 32, 'sha256'), 'Client Key');
+      const without = `c=biws,r=${nonce}`;
+      const signature = hmac(createHash('sha256').update(clientKey).digest(), `${bare},${challenge},${without}`);
+      send('p', `${without},p=${Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0))).toString('base64')}`);
+      const said = await answer();
+      return said[0] === 0x45 ? said.toString('latin1') : String.fromCharCode(said.at(-6) ?? 0);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(void socket.destroy()),
+  };
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
 }

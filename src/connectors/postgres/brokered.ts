@@ -58,8 +58,8 @@ async function storedAccount(session: TargetSession, plan: PartPlan): Promise<Ro
   const role = await roleByName(session, plan.account);
   const [more] = await session.rows('select rolcanlogin, rolcreaterole or rolreplication or rolbypassrls as powerful from pg_roles where rolname = $1', [plan.account]);
   if (!role || more?.['rolcanlogin'] !== true) throw new Refusal('target_refused', `${plainText(plan.account)} does not exist on the target, or may not sign in`);
-  if (role.superuser || role.self || more['powerful'] !== false) {
-    throw new Refusal('dangerous_scope', 'the stored account is a superuser, an administrator of roles, or Brevet\'s own', { field: '/account' });
+  if (role.superuser || role.self || role.marker || more['powerful'] !== false) {
+    throw new Refusal('dangerous_scope', 'the stored account is a superuser, an administrator of roles, or one of Brevet\'s own', { field: '/account' });
   }
   await checkMayEnd(session, role.oid);
   await checkMayRestore(session, role.oid);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, test as declare } from 'node:test';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
+
+/** A session that is not ended as it should would wait for ever. */
+const test = (name: string, work: () => Promise<void>) => declare(name, { timeout: 30_000 }, work);
 
 let world: PostgresTarget;
 before(async () => {
