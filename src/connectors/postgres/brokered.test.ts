@@ -96,6 +96,8 @@ test('A12, B08: an interrupted removal, or one that finds it changed again, is f
   const first = await ending(plan, { backends: [await backend(old)] });
   assert.equal(await late.finish(), 'Z', 'it comes in with a password that nobody can use any more');
   assert.deepEqual([first.gone, first.evidence['waitsFor'] !== undefined, await signsIn('of-app')], [false, true, true]);
+  const second = await ending(plan, { found: first.residue as JsonObject[] });
+  assert.equal(second.evidence['sessionsPastTheBroker'], 1, 'and is found by the next look, though the password is right again');
   await world.sql("alter role app password 'mine-again'");
   const taken = await untilGone(plan, { backends: [], found: first.residue as JsonObject[] });
   assert.deepEqual([taken.gone, kinds(taken.found), await signsIn('of-app'), await signsIn('mine-again')], [true, ['password_changed'], true, false]);
