@@ -32,7 +32,7 @@ export const benchmark: Benchmark = {
     const app: App = {
       store, newId, random, journal: quiet, monotonic, policy: createPolicyEngine(),
       secrets: makeSecrets(new KeyRing([rootKeyOf(randomBytes(32))]), random),
-      connectors: new Map([['postgresql', postgresConnector({ random: (count) => randomBytes(count), now: () => new Date() })]]),
+      connectors: new Map([['postgresql', postgresConnector({ installation: 'bench', random: (count) => randomBytes(count), now: () => new Date() })]]),
       limits: { ...DEFAULT_LIMITS, pendingRequestsPerPrincipal: 1e9, liveGrantsPerPrincipal: 1e9 },
     };
     try {

@@ -16,6 +16,12 @@ export async function targetSecrets(app: App, tx: Tx, id: TargetId): Promise<Tar
   return sealed ? (JSON.parse(app.secrets.openText(sealed, credentialIdentity(id))) as TargetSecrets) : { own: null, accounts: {} };
 }
 
+/** What a brokered session signs in with as a stored account. */
+export async function accountCredential(app: App, tx: Tx, id: TargetId, account: string): Promise<string | null> {
+  const { accounts } = await targetSecrets(app, tx, id);
+  return Object.hasOwn(accounts, account) ? (accounts[account] ?? null) : null;
+}
+
 /** A target with its type and opened credential: for the connector's eyes only. */
 export async function openTarget(app: App, tx: Tx, id: TargetId): Promise<{ readonly type: string; readonly access: TargetAccess }> {
   const target = await tx.catalogue.target(id);

@@ -5,8 +5,8 @@ import type { JsonObject } from './json.ts';
 /**
  * How access becomes real.
  * - `ephemeral_account`: an account made for the grant and deleted with it;
- * - `temporary_elevation`: an existing account raised, and put back exactly as it was;
- * - `brokered_session`: nothing changes on the target; the broker signs in with a stored credential.
+ * - `temporary_elevation`: an existing account raised by a role of the grant's own, and afterwards exactly what it was;
+ * - `brokered_session`: the broker signs in with a stored credential; what sessions change of that account is put back.
  */
 export const GRANT_KINDS = ['ephemeral_account', 'temporary_elevation', 'brokered_session'] as const;
 export type GrantKind = (typeof GRANT_KINDS)[number];

@@ -53,15 +53,15 @@ export async function startServer(settings: Settings, children: Children = new S
   const rootKeys = await openRootKeys(settings, opened.pool, 'create');
   const secrets = makeSecrets(rootKeys.ring, random);
   const store = opening.use(postgresStore({ pool: opened.pool, newId, secrets, journal, monotonic, encodeEntry }));
+  const holding = { keys: rootKeys.keys, server: Buffer.from(random.bytes(12)).toString('hex'), host: hostname() };
+  await takeUpRootKeys({ store, journal }, holding);
+  const keys = await openOwnKeys({ store, secrets }, settings.log.origin);
   const app: App = {
     store, secrets, newId, random, journal, monotonic,
     policy: createPolicyEngine(),
-    connectors: new Map([['postgresql', postgresConnector({ random: (count) => random.bytes(count), now: () => new Date() })]]),
+    connectors: new Map([['postgresql', postgresConnector({ installation: keys.installation, random: (count) => random.bytes(count), now: () => new Date() })]]),
     limits: DEFAULT_LIMITS,
   };
-  const holding = { keys: rootKeys.keys, server: Buffer.from(random.bytes(12)).toString('hex'), host: hostname() };
-  await takeUpRootKeys(app, holding);
-  const keys = await openOwnKeys(app, settings.log.origin);
   const identity = makeIdentity({ random, decoySecret: keys.challenge });
 
   const running = new AbortController();

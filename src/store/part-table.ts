@@ -43,6 +43,9 @@ export function partTable(sql: Sql): PartTable {
         order by checked_at nulls first`, [before])).map(({ id }) => id),
     liveObjects: async (names) => new Set((await sql.rows<{ name: string }>(
       `select object_name as name from brevet.grant_parts where object_name = any($1) and state <> 'absent'`, [names])).map(({ name }) => name)),
+    sharing: (targets, account) => sql.rows<PartRow>(
+      `select ${PART} from brevet.grant_parts
+        where target_id = any($1) and state <> 'absent' and kind = 'brokered_session' and account = $2 order by id`, [targets, account]),
     nextDue: () => nextDue(sql),
   };
 }
@@ -71,9 +74,9 @@ function fencedWrites(sql: Sql): Pick<PartTable, 'plan' | 'present' | 'absent' |
       `state = 'present', evidence = $3, secret = coalesce($4, secret), ${DONE}`, `work = 'provision'`, id, fence, JSON.stringify(evidence), secret),
     absent: (id, fence, evidence) => write(
       `state = 'absent', evidence = $3, secret = null, ${DONE}`, `work = 'withdraw'`, id, fence, JSON.stringify(evidence)),
-    retry: (id, fence, dueAt, error) => write(
-      'due_at = $3, last_error = $4, claimed_until = null, attempts = attempts + 1', 'work is not null',
-      id, fence, dueAt, error.slice(0, LONGEST_ERROR)),
+    retry: (id, fence, dueAt, error, evidence) => write(
+      'due_at = $3, last_error = $4, evidence = coalesce($5, evidence), claimed_until = null, attempts = attempts + 1', 'work is not null',
+      id, fence, dueAt, error.slice(0, LONGEST_ERROR), evidence === undefined ? null : JSON.stringify(evidence)),
   };
 }
 

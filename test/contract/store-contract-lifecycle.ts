@@ -270,10 +270,29 @@ function partContract(name: string, open: OpenStore): void {
       assert.equal(removal?.part.fence, 4);
       for (const write of [tx.parts.plan(id, 3, { state: 'removing' }), tx.parts.retry(id, 3, tx.now, 'x'), tx.parts.absent(id, 3, {})]) assert.equal(await write, false);
       assert.equal(await tx.parts.plan(id, 4, { state: 'removing' }), true);
-      assert.equal(await tx.parts.absent(id, 4, { read: 'nothing' }), true);
-      assert.equal(await tx.parts.absent(id, 4, {}), false);
+      assert.equal(await tx.parts.retry(id, 4, tx.now, 'still there', { residue: ['found'] }), true);
+      assert.equal((await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now })).length, 1);
+      assert.equal(await tx.parts.retry(id, 5, tx.now, 'no answer'), true);
+      same((await tx.parts.byId(id))?.evidence, { residue: ['found'] }, 'what an attempt without an answer did not see stays');
+      assert.equal((await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now })).length, 1);
+      assert.equal(await tx.parts.absent(id, 6, { read: 'nothing' }), true);
+      assert.equal(await tx.parts.absent(id, 6, {}), false);
       const gone = await tx.parts.byId(id);
       same([gone?.state, gone?.work, gone?.evidence, await tx.parts.sealedSecret(id)], ['absent', null, { read: 'nothing' }, null]);
+    });
+  });
+
+  test(`${name}: live parts that share a stored account are found`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const has = await held(tx);
+      const on = has.parts[0]?.target ?? 'tgt_';
+      const more = (ordinal: number, what: Parameters<typeof part>[2]) =>
+        ({ ...part(has.grant, 0, { kind: 'brokered_session', account: 'app', ...what }), id: newId('part', later(tx.now, ordinal)), ordinal, objectName: `brevet_${ordinal}` });
+      const [first, second] = [more(10, { prior: { a: 1 } }), more(11, {})];
+      for (const one of [second, first, more(12, { account: 'another' }), more(13, { state: 'absent' }), more(14, { kind: 'temporary_elevation' })]) await tx.parts.insert(one);
+      same((await tx.parts.sharing([on], 'app')).map(({ id }) => id), [first.id, second.id]);
+      same(await tx.parts.sharing([], 'app'), []);
     });
   });
 

@@ -83,7 +83,7 @@ test('commands that the product and the documents tell people to run exist', () 
 });
 
 test('YAML and policies in the documents are right: every file is accepted, every case of a test passes', () => {
-  const connector = postgresConnector({ random: () => new Uint8Array(32), now: () => new Date(0) });
+  const connector = postgresConnector({ installation: 'test', random: () => new Uint8Array(32), now: () => new Date(0) });
   const app = { connectors: new Map([[connector.type, connector]]) } as unknown as App;
   let [configurations, cases] = [0, 0];
   for (const path of documents) {

@@ -15,7 +15,7 @@ import { fillSampleDatabase } from '#main/demo/sample-database.ts';
 import { demoFiles } from '#main/demo/world.ts';
 import { readSettings } from '#main/settings.ts';
 import { startServer, type RunningServer } from '#main/start-server.ts';
-import { ask, eventually, must } from '#test/worlds/brevet-steps.ts';
+import { approve, ask, eventually, must } from '#test/worlds/brevet-steps.ts';
 import { callerWith, signIn, type Caller } from '#test/worlds/brevet-world.ts';
 import { startTestServer } from '#test/worlds/postgres-server.ts';
 import { spawnServer } from '#test/worlds/server-process.ts';
@@ -65,7 +65,16 @@ test('a dump and the root key bring Brevet back: grants end, what the backup doe
   });
   const ada = await signIn(before, 'ada');
   const sam = await signIn(before, 'sam');
+  const [kim, ines] = [await signIn(before, 'kim'), await signIn(before, 'ines')];
+  const raise = async () => {
+    const asked = await ask(ada, 'orders-admin', { duration: 900 });
+    await approve(kim, asked);
+    return await until(ada, (await approve(ines, asked)).grant, 'active');
+  };
+  const raised = async () => (await target.query("select pg_has_role('ada', 'shop_operator', 'usage') as yes")).rows[0] as { yes: boolean };
   const known = await until(ada, (await ask(ada, 'orders-read', { ticket: 'SHOP-1', duration: 900 })).grant, 'active');
+
+  const lasting = await raise();
 
   const dump = join(folder, 'brevet.dump');
   await run(join(store.bin, 'pg_dump'), ['--format=custom', `--file=${dump}`, store.url('brevet')]);
@@ -73,8 +82,10 @@ test('a dump and the root key bring Brevet back: grants end, what the backup doe
   const kept = await checkpointOf(before, 1);
 
   const unknown = await until(ada, (await ask(ada, 'orders-read', { ticket: 'SHOP-2', duration: 900 })).grant, 'active');
+  const forgotten = await raise();
   const later = await checkpointOf(before, sizeOf(kept) + 4);
-  assert.deepEqual(await roles(), [known.parts[0]?.object, unknown.parts[0]?.object].toSorted());
+  const objects = (...grants: Grant[]) => grants.map(({ parts }) => parts[0]?.object).toSorted();
+  assert.deepEqual(await roles(), objects(known, unknown, lasting, forgotten));
   await before.stop();
   ended = true;
 
@@ -98,13 +109,17 @@ test('a dump and the root key bring Brevet back: grants end, what the backup doe
   // The enrolled keys work, the grant that is known can be given back, the one that is not has lost its account.
   await must(at(restored, ada).post(`/api/v1/grants/${known.id}/finish`));
   await until(at(restored, ada), known.id, 'ended');
-  await eventually('the sweep', 80_000, async () => (await roles()).length === 0);
+  await eventually('the sweep', 80_000, async () => (await roles()).length === 1);
+  assert.deepEqual([await roles(), await raised()], [objects(lasting), { yes: true }], 'the elevation that the backup knows stands');
+  await must(at(restored, ada).post(`/api/v1/grants/${lasting.id}/finish`));
+  await until(at(restored, ada), lasting.id, 'ended');
+  assert.deepEqual([await roles(), await raised()], [[], { yes: false }]);
   assert.equal((await at(restored, ada).get(`/api/v1/grants/${unknown.id}`)).status, 404);
   const swept = await eventually('its entry', 3000, async () => {
     const { items } = await must(at(restored, sam).get<Answer<'logEntries'>>('/api/v1/log/entries?type=sweep.removed'));
-    return items.length > 0 && items;
+    return items.length > 1 && items;
   });
-  assert.deepEqual(swept.map(({ data: said }) => said['object']), [unknown.parts[0]?.object]);
+  assert.deepEqual(swept.map(({ data: said }) => said['object']).toSorted(), objects(unknown, forgotten));
 });
 
 test('the embedded store: stopped, its folder copied without the root key, and started elsewhere with it', { timeout: 60_000 }, async () => {

@@ -6,7 +6,7 @@ import { resolve } from '#app/configuration/resolve.ts';
 import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { makeAuthority } from '#test/worlds/certificates.ts';
 
-const connector = postgresConnector({ random: (n) => new Uint8Array(n), now: () => new Date() });
+const connector = postgresConnector({ installation: '0123456789abcdef', random: (n) => new Uint8Array(n), now: () => new Date() });
 const app = { connectors: new Map([['postgresql', connector]]) } as unknown as App;
 
 /** What a plan would complain about, as `line: message`. */

@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import type { Json } from '#domain/json.ts';
 import { chooseAccount } from '#store/embedded/account.ts';
 import { prepareBinaries } from '#store/embedded/binaries.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
@@ -21,7 +22,7 @@ async function embedded(): Promise<string> {
 for (const [version, bin] of [['Debian\'s', debianBin], ['18', embedded]] as const) {
   for (const admin of ['superuser', 'createrole'] as const) {
     test(`PostgreSQL ${version}, Brevet as ${admin}: every kind of grant comes, works, and goes without a trace`, { timeout: 60_000 }, async () => {
-      await using world = await startPostgresTarget({ bin: await bin(), admin, conf: ['max_prepared_transactions = 5'] });
+      await using world = await startPostgresTarget({ bin: await bin(), admin, conf: ['max_prepared_transactions = 5', 'authentication_timeout = 1s'] });
       await world.sql("create role lent; grant select on hr.secrets to lent; grant usage on schema hr to lent; create role ada login password 'ada'; grant usage on schema sales to ada");
       if (admin === 'createrole' && world.server.bin !== (await debianBin())) await world.sql('grant lent to brevet_admin with admin option');
       await account(world);
@@ -31,6 +32,7 @@ for (const [version, bin] of [['Debian\'s', debianBin], ['18', embedded]] as con
         await world.sql('grant pg_signal_backend, pg_read_all_stats to brevet_admin');
       }
       await elevation(world);
+      await brokered(world, admin === 'createrole');
       assert.deepEqual(await world.connector.listOwned(world.target), []);
     });
   }
@@ -74,6 +76,48 @@ async function elevation(world: PostgresTarget): Promise<void> {
   assert.deepEqual([taken.gone, taken.residue], [true, []], JSON.stringify(taken));
   await assert.rejects(session.query('select * from hr.secrets'));
   assert.equal(await world.fingerprint(), before);
+}
+
+/** A mere CREATEROLE role may not read verifiers: it tries the stored password by signing in. */
+async function brokered(world: PostgresTarget, modest: boolean): Promise<void> {
+  await world.sql("create role app login password 'of-app' connection limit 2; alter role app set search_path = sales, public");
+  const bare = world.plan({ database: 'orders' }, { kind: 'brokered_session', account: 'app', accountCredential: 'of-app' });
+  if (modest && world.server.bin !== (await debianBin())) {
+    await assert.rejects(world.connector.prepare(bare), /could not put back the password/);
+    await world.sql('grant app to brevet_admin with admin true, inherit false, set false');
+  }
+  const before = await world.fingerprint();
+  await assert.rejects(world.connector.prepare({ ...bare, accountCredential: 'another' }), /is not the one that it has/);
+  const plan = { ...bare, prior: await world.connector.prepare(bare) };
+  await world.connector.provision(plan, yes);
+  {
+    await using kept = await world.session('app', 'of-app');
+    await using full = await world.session('app', 'of-app');
+    assert.equal((await world.connector.withdraw(plan)).gone, true, 'with no session to spare for it, the password is known to be right');
+    await kept.query("alter role app password 'mine-now'; alter role app reset search_path");
+    await full.query('select 1');
+  }
+  await using past = await world.session('app', 'mine-now');
+  const taken = await world.connector.withdraw(plan);
+  assert.deepEqual(taken.residue.map((item) => (item as { kind: string }).kind), ['settings_changed', 'password_changed'], JSON.stringify(taken));
+  await past.lost;
+  const end = async (found: readonly Json[]): Promise<boolean> => {
+    for (let tries = 0; tries < 20; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { gone, residue } = await world.connector.withdraw({ ...plan, prior: { ...plan.prior, found: [...found] } });
+      if (gone) return true;
+      found = [...found, ...residue]; // as the reconciler does
+    }
+    return false;
+  };
+  assert.deepEqual([await end(taken.residue), (await world.psql('app', 'of-app', 'select 1')).ok, (await world.psql('app', 'mine-now', 'select 1')).ok], [true, true, false]);
+  assert.equal(await world.fingerprint(), before);
+
+  // An administrator closes the account for good: the removal does not wait for a sign-in that can't be.
+  await world.sql("alter role app valid until '2020-01-01' password 'mine-now'");
+  assert.equal(await end([]), true);
+  await world.sql("alter role app valid until 'infinity'");
+  assert.ok((await world.psql('app', 'of-app', 'select 1')).ok);
 }
 
 test('PostgreSQL 18: a membership held in a lesser form is raised, and lowered again to what it was', { timeout: 60_000 }, async () => {

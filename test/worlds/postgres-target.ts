@@ -28,6 +28,8 @@ create table hr.secrets (word text); insert into hr.secrets values ('hush');
 export interface PostgresTarget extends AsyncDisposable {
   readonly server: TestServer;
   readonly connector: Connector;
+  /** The connector of another Brevet that administers this server. */
+  connectorOf(installation: string): Connector;
   readonly target: TargetAccess;
   /** A plan of a new grant, due in an hour. */
   plan(scope: JsonObject, more?: Partial<PartPlan>): PartPlan;
@@ -65,18 +67,20 @@ export async function startPostgresTarget(options: TestServerOptions & { timeout
       loop execute format('alter table %s owner to brevet_admin', t); end loop;
       for t in select oid::regprocedure from pg_proc where pronamespace = 'sales'::regnamespace loop execute format('alter routine %s owner to brevet_admin', t); end loop; end $$`);
   }
-  const connector = postgresConnector({ random: (n) => randomBytes(n), now: () => new Date(), timeouts: { lock: 1500, sessions: 3000, ...options.timeouts } });
+  const connectorOf = (installation: string) =>
+    postgresConnector({ installation, random: (n) => randomBytes(n), now: () => new Date(), timeouts: { lock: 1500, sessions: 3000, ...options.timeouts } });
+  const connector = connectorOf('0123456789abcdef');
   const target: TargetAccess = {
     id: makeId('target', Date.now(), randomBytes(10)), name: 'orders-db', credential,
     config: connector.parseConfig({ host: server.host, port: server.port, user, tls: 'disable' }),
   };
   return {
-    server, connector, target, sql,
+    server, connector, connectorOf, target, sql,
     plan(scope, more = {}) {
       const grant = makeId('grant', Date.now(), randomBytes(10));
       const kind = more.kind ?? 'ephemeral_account';
       return {
-        grant, part: makeId('part', Date.now(), randomBytes(10)), target, kind, objectName: `brevet_${grant.slice(4)}`, account: null,
+        grant, part: makeId('part', Date.now(), randomBytes(10)), target, kind, objectName: `brevet_${grant.slice(4)}`, account: null, accountCredential: null,
         deadline: new Date(Date.now() + 3_600_000), fence: 1, prior: null, ...more, scope: connector.parseScope(kind, scope),
       };
     },

@@ -10,7 +10,7 @@ import type { OpenSession, SessionTicket } from '../ports/gate.ts';
 import type { PolicyResource } from '../ports/policy.ts';
 import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { Tx } from '../ports/store.ts';
-import { targetSecrets } from '../target-access.ts';
+import { accountCredential } from '../target-access.ts';
 
 /** A broker must be heard of this often, and asks three times as often; after the grace it cuts by itself, and later the session counts as lost. */
 export const LEASE_MS = 10_000;
@@ -130,8 +130,8 @@ async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | nu
   const sealed = await tx.parts.sealedSecret(part.id);
   const password = sealed
     ? app.secrets.openText(sealed, secretIdentity(part.id))
-    : part.account === null ? undefined : (await targetSecrets(app, tx, part.target)).accounts[part.account];
-  if (password === undefined) throw new Refusal('unavailable', 'no credential is stored for this grant');
+    : part.account === null ? null : await accountCredential(app, tx, part.target, part.account);
+  if (password === null) throw new Refusal('unavailable', 'no credential is stored for this grant');
   return connector.upstream({ target: target.config, scope: part.scope, user: part.account ?? part.objectName, password, within });
 }
 

@@ -22,10 +22,15 @@ export interface PartPlan {
   readonly objectName: string;
   /** The target account that a `temporary_elevation` raises or a `brokered_session` signs in as; else `null`. */
   readonly account: string | null;
+  /** The target's stored secret of that account, opened, for a `brokered_session`; else, or when none is stored, `null`. */
+  readonly accountCredential: string | null;
   readonly deadline: Date;
   /** Grows with each claim; a worker whose fence is no longer the highest must not change the target. */
   readonly fence: number;
-  /** What `prepare` read before the first change; what `withdraw` must bring back. */
+  /**
+   * What `prepare` read before the first change; what `withdraw` must bring back. For the removal of a `brokered_session` with
+   * `backends` (what brokers noted of its sessions), `spared` (the same of others on the account) and `found` (residue so far).
+   */
   readonly prior: JsonObject | null;
 }
 
@@ -39,7 +44,7 @@ export interface Provisioned {
 export interface Withdrawn {
   /** Whether the target was read back and holds neither account nor privilege nor session of this part. */
   readonly gone: boolean;
-  /** What stays behind and was found: objects reassigned, persistence planted. No secrets. */
+  /** What stays behind and was found: objects reassigned, persistence planted. No secrets. Kept from attempts that do not finish, too. */
   readonly residue: readonly Json[];
   readonly evidence: JsonObject;
 }
@@ -96,6 +101,11 @@ export interface Connector {
   probe(target: TargetAccess): Promise<Probe>;
   /** Reads what `withdraw` must bring back. Changes nothing. */
   prepare(plan: PartPlan): Promise<JsonObject>;
+  /**
+   * Several grants may share the stored account of a `brokered_session`: what is to be brought back at the end of one that
+   * read `own`, when another that is live still has read `earlier`.
+   */
+  baseline(own: JsonObject, earlier: JsonObject): JsonObject;
   provision(plan: PartPlan, stillMine: () => Promise<boolean>): Promise<Provisioned>;
   withdraw(plan: PartPlan): Promise<Withdrawn>;
   /** Brevet's own objects on the target, whoever made them: what the sweeper compares with the live grants. */

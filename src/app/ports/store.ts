@@ -242,7 +242,8 @@ export interface PartTable {
   plan(id: PartId, fence: number, plan: { readonly prior?: JsonObject; readonly deadline?: Date; readonly state?: 'removing' }): Promise<boolean>;
   present(id: PartId, fence: number, evidence: JsonObject, secret: Uint8Array | null): Promise<boolean>;
   absent(id: PartId, fence: number, evidence: JsonObject): Promise<boolean>;
-  retry(id: PartId, fence: number, dueAt: Date, error: string): Promise<boolean>;
+  /** With `evidence`, that takes the place of what stood there. */
+  retry(id: PartId, fence: number, dueAt: Date, error: string, evidence?: JsonObject): Promise<boolean>;
   /** Makes a part due: for an extension, or when its target came back. */
   due(id: PartId, work: 'provision' | 'withdraw', at: Date): Promise<void>;
   /** When a target answers again: everything it owes is due now. */
@@ -251,6 +252,8 @@ export interface PartTable {
   targetsToProbe(before: Date): Promise<readonly TargetId[]>;
   /** Those of these objects' names that a live (not absent) part claims, on whatever target: two may be on one server. */
   liveObjects(names: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Live parts that sign in as a stored account of one of these targets, in order of age. */
+  sharing(targets: readonly TargetId[], account: string): Promise<readonly GrantPart[]>;
   nextDue(): Promise<Date | null>;
 }
 

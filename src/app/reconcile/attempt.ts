@@ -1,9 +1,10 @@
 import type { Grant, GrantPart } from '#domain/grant.ts';
+import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { connectorFor, type App } from '../app.ts';
 import type { Connector, PartPlan } from '../ports/connector.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
-import { openTarget } from '../target-access.ts';
+import { accountCredential, openTarget } from '../target-access.ts';
 
 /** One attempt at one part: what a worker holds while it touches a target. */
 export interface Attempt {
@@ -27,6 +28,7 @@ export async function openAttempt(app: App, tx: Tx, { part }: ClaimedPart, deadl
     scope: part.scope,
     objectName: part.objectName,
     account: part.account,
+    accountCredential: part.kind === 'brokered_session' && part.account !== null ? await accountCredential(app, tx, part.target, part.account) : null,
     deadline,
     fence: part.fence,
     prior: part.prior,
@@ -45,8 +47,8 @@ export function backoffMs(attempts: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(attempts, 6));
 }
 
-/** Puts a failed attempt back. An unreachable target closes its lanes until a probe gets through. */
-export async function putBack(app: App, attempt: { part: GrantPart; target: string }, error: unknown): Promise<void> {
+/** Puts a failed attempt back, with what it read, if it got so far. An unreachable target closes its lanes until a probe gets through. */
+export async function putBack(app: App, attempt: { part: GrantPart; target: string; evidence?: JsonObject }, error: unknown): Promise<void> {
   const { part } = attempt;
   const { code, message } = whatWentWrong(error);
   const unreachable = code === 'target_unreachable';
@@ -57,7 +59,7 @@ export async function putBack(app: App, attempt: { part: GrantPart; target: stri
       await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, unreachableSince: health?.unreachableSince ?? tx.now, problem: message });
     }
     const wait = unreachable ? 1000 : backoffMs(part.attempts);
-    await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`);
+    await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`, attempt.evidence);
   });
 }
 

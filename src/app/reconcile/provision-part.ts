@@ -8,6 +8,7 @@ import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
 import { openAttempt, putBack, whatWentWrong, type Attempt } from './attempt.ts';
+import { earlierReading } from './shared-account.ts';
 
 /** Trying again won't help: the plan itself is wrong. */
 const HOPELESS: readonly RefusalCode[] = ['dangerous_scope', 'invalid_input', 'unsupported', 'not_found'];
@@ -43,13 +44,19 @@ async function planAttempt(app: App, claimed: ClaimedPart): Promise<Attempt | nu
     // The requester's time is whole at each attempt; an extension carries its own deadline.
     const deadline = grant.state === 'active' && grant.deadline ? grant.deadline : new Date(tx.now.getTime() + grant.durationSeconds * 1000);
     const attempt = await openAttempt(app, tx, claimed, deadline);
-    return { ...attempt, clockIsRight: await clockIsRight(app, tx, claimed.part.target) };
+    return { attempt, earlier: await earlierReading(tx, attempt), clockIsRight: await clockIsRight(app, tx, claimed.part.target) };
   });
   if (!first) return null;
-  if (!first.clockIsRight) await refuseSkewedClock(app, first);
-  const prior = first.plan.prior ?? (await first.connector.prepare(first.plan));
-  const mine = await app.store.transaction((tx) => tx.parts.plan(first.part.id, first.part.fence, { prior, deadline: first.plan.deadline }));
-  return mine ? { ...first, plan: { ...first.plan, prior } } : null;
+  const { attempt } = first;
+  const { part, plan, connector } = attempt;
+  if (!first.clockIsRight) await refuseSkewedClock(app, attempt);
+  const read = plan.prior ?? (await connector.prepare(plan));
+  return await app.store.transaction(async (tx) => {
+    const earlier = plan.prior === null ? (first.earlier ?? (await earlierReading(tx, attempt))) : null;
+    const prior = earlier === null ? read : connector.baseline(read, earlier);
+    const mine = await tx.parts.plan(part.id, part.fence, { prior, deadline: plan.deadline });
+    return mine ? { ...attempt, plan: { ...plan, prior } } : null;
+  });
 }
 
 /** Whether the target's clock was seen to be right a moment ago: then no grant waits for another sign-in to ask. */

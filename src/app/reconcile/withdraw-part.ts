@@ -1,9 +1,12 @@
 import { partAbsent, partRemoving } from '#domain/events/grant-events.ts';
+import type { GrantPart } from '#domain/grant.ts';
 import type { TargetId } from '#domain/id.ts';
+import type { Json } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { openAttempt, putBack, type Attempt } from './attempt.ts';
+import { sessionsOnAccount } from './shared-account.ts';
 import { withdrawUnwritten } from './withdraw-unwritten.ts';
 
 /** Time for a living broker to report the end of a session with what it counted. */
@@ -23,10 +26,14 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
     });
     if (!attempt) return;
     const taken = await attempt.connector.withdraw(attempt.plan);
-    if (!taken.gone) throw new Refusal('target_refused', `read back and still there: ${JSON.stringify(taken.evidence).slice(0, 300)}`);
+    const residue = together(foundBefore(part), taken.residue);
+    if (!taken.gone) {
+      const refused = new Refusal('target_refused', `read back and still there: ${JSON.stringify(taken.evidence).slice(0, 300)}`);
+      return await putBack(app, { part, target: part.target, evidence: { ...taken.evidence, residue } }, refused);
+    }
     await app.store.transaction(async (tx) => {
       if (!(await tx.parts.absent(part.id, part.fence, taken.evidence))) return;
-      await tx.log(partAbsent(attempt.grant, part, taken.evidence, taken.residue));
+      await tx.log(partAbsent(attempt.grant, part, taken.evidence, residue));
       await noteItAnswers(tx, part.target);
       // A broker that died can't tell of its sessions; the target, read back, has told.
       await tx.sessions.letLapse(part.grant, part.id, new Date(tx.now.getTime() + LAPSE_MS));
@@ -54,8 +61,18 @@ async function planRemoval(app: App, tx: Tx, claimed: ClaimedPart): Promise<Atte
     await tx.log(partRemoving(attempt.grant, part));
   }
   if (part.kind !== 'brokered_session') return attempt;
+  if (part.prior === null) return attempt;
   // Nothing of ours stands on the target but the connections that brokers made: those are what to end and look for.
-  const sessions = await tx.sessions.list({ grant: part.grant }, { before: null, limit: 10_000 });
-  const backends = sessions.filter((session) => session.part === part.id).map((session) => session.facts);
-  return { ...attempt, plan: { ...attempt.plan, prior: { ...part.prior, backends } } };
+  const prior = { ...part.prior, ...(await sessionsOnAccount(tx, attempt)), found: [...foundBefore(part)] };
+  return { ...attempt, plan: { ...attempt.plan, prior } };
+}
+
+/** An attempt that put something right and did not come to the end has told of it already: the next finds it right. */
+function foundBefore(part: GrantPart): readonly Json[] {
+  const residue = part.state === 'removing' ? part.evidence?.['residue'] : null;
+  return Array.isArray(residue) ? residue : [];
+}
+
+function together(before: readonly Json[], now: readonly Json[]): Json[] {
+  return [...new Map([...before, ...now].map((item) => [JSON.stringify(item), item])).values()];
 }

@@ -7,7 +7,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { postgresConnector } from './connector.ts';
 import { plainText } from './plain-text.ts';
 
-const connector = postgresConnector({ random: (n) => new Uint8Array(n), now: () => new Date(), timeouts: { connect: 600, statement: 400, connection: 3000 } });
+const connector = postgresConnector({ installation: 'test', random: (n) => new Uint8Array(n), now: () => new Date(), timeouts: { connect: 600, statement: 400, connection: 3000 } });
 const PASSWORD = 'administrator-of-the-target';
 
 /** A server that does to each connection what the attack says; nothing in it knows PostgreSQL but the bytes below. */

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type QueryResult } from 'pg';
+import { Client, DatabaseError, type QueryResult } from 'pg';
 import type { TargetAccess } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { readConfig, type TargetConfig } from './config.ts';
@@ -43,18 +43,65 @@ export interface TargetSession extends AsyncDisposable {
 export async function openTarget(target: TargetAccess, database: string | null, timeouts: Timeouts): Promise<TargetSession> {
   const config = readConfig(target.config);
   const secrets = [target.credential];
-  const first = config.tls === 'prefer' ? 'require' : config.tls;
+  // A function, so that the driver never falls back to PGPASSWORD or ~/.pgpass of Brevet's own account.
+  const password = () => {
+    if (target.credential === null) throw new Error('the target asks for a password, and none is stored for it');
+    return target.credential;
+  };
   try {
-    let signedIn: SignedIn;
-    try {
-      signedIn = await signIn(config, first, target.credential, database, timeouts);
-    } catch (error) {
-      if (config.tls !== 'prefer' || !(error instanceof Error) || !/does not support SSL/.test(error.message)) throw error;
-      signedIn = await signIn(config, 'disable', target.credential, database, timeouts);
-    }
-    return wrap(signedIn, config, secrets, timeouts);
+    return wrap(await signIn(config, { password }, database, timeouts), config, secrets, timeouts);
   } catch (error) {
     throw failureOf(error, secrets);
+  }
+}
+
+/** For a removal: the scope's database may be gone, or closed to connections, by now; then another must do. */
+export async function openSomewhere(target: TargetAccess, database: string | null, timeouts: Timeouts): Promise<TargetSession> {
+  try {
+    return await openTarget(target, database, timeouts);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'target_refused' && database !== null) return openTarget(target, null, timeouts);
+    throw error;
+  }
+}
+
+/**
+ * Whether a password is that of another role, tried by signing in with it. `null` when that tells nothing: the server let
+ * it in unasked, or sent it away for another reason.
+ */
+export async function signsIn(target: TargetAccess, user: string, secret: string, database: string | null, timeouts: Timeouts): Promise<boolean | null> {
+  const config = { ...readConfig(target.config), user };
+  let asked = false;
+  let proven = false;
+  const password = () => {
+    asked = true;
+    return secret;
+  };
+  try {
+    // What comes after the proof, such as a limit of sessions, is about something else.
+    const { client } = await signIn(config, { password, proven: () => (proven = asked) }, database, timeouts);
+    await Promise.race([client.end().catch(() => undefined), sleep(500, undefined, { ref: false })]);
+    wire(client).stream.destroy();
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw failureOf(error, [target.credential, secret]);
+    if (error.code === '28P01') return false;
+  }
+  return proven ? true : null;
+}
+
+interface SignIn {
+  readonly password: () => string;
+  /** Called when the server takes the proof. */
+  readonly proven?: () => void;
+}
+
+async function signIn(config: TargetConfig, how: SignIn, database: string | null, timeouts: Timeouts): Promise<SignedIn> {
+  if (config.tls !== 'prefer') return await signInBy(config.tls, config, how, database, timeouts);
+  try {
+    return await signInBy('require', config, how, database, timeouts);
+  } catch (error) {
+    if (!(error instanceof Error) || !/does not support SSL/.test(error.message)) throw error;
+    return await signInBy('disable', config, how, database, timeouts);
   }
 }
 
@@ -64,8 +111,8 @@ interface SignedIn {
   readonly superuser: boolean;
 }
 
-async function signIn(
-  config: TargetConfig, tls: 'disable' | 'require' | 'verify-full', credential: string | null, database: string | null, timeouts: Timeouts,
+async function signInBy(
+  tls: 'disable' | 'require' | 'verify-full', config: TargetConfig, how: SignIn, database: string | null, timeouts: Timeouts,
 ): Promise<SignedIn> {
   const settings = {
     search_path: 'pg_catalog,pg_temp', TimeZone: 'UTC', DateStyle: 'ISO', client_min_messages: 'warning',
@@ -73,11 +120,7 @@ async function signIn(
   };
   const client = new Client({
     host: config.host, port: config.port, user: config.user, database: database ?? config.database,
-    // A function, so that the driver never falls back to PGPASSWORD or ~/.pgpass of Brevet's own account.
-    password: () => {
-      if (credential === null) throw new Error('the target asks for a password, and none is stored for it');
-      return credential;
-    },
+    password: how.password,
     ssl: tls === 'disable' ? false : { rejectUnauthorized: tls === 'verify-full', ...(config.ca === null ? {} : { ca: config.ca }) },
     stream: () => new Socket(),
     application_name: 'brevet', client_encoding: 'UTF8', keepAlive: true, connectionTimeoutMillis: timeouts.connect,
@@ -92,6 +135,7 @@ async function signIn(
   wire(client).on('parameterStatus', ({ parameterName, parameterValue }) => {
     if (told.size < 100) told.set(String(parameterName), String(parameterValue));
   });
+  wire(client).on('authenticationOk', () => how.proven?.());
   try {
     await client.connect();
     return { client, version: versionOf(told.get('server_version')), superuser: told.get('is_superuser') === 'on' };

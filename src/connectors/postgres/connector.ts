@@ -2,7 +2,8 @@ import type { Connector } from '#app/ports/connector.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { parseConfig } from './config.ts';
 import { TIMEOUTS, type Timeouts } from './connect.ts';
-import { provisionBrokered, withdrawBrokered } from './brokered.ts';
+import { prepareBrokered, provisionBrokered, withdrawBrokered } from './brokered.ts';
+import { baseline } from './brokered-prior.ts';
 import { prepareElevation, provisionElevation, withdrawElevation } from './elevation.ts';
 import { listOwned, listStanding, probe } from './inspect.ts';
 import { provisionAccount } from './provision.ts';
@@ -10,9 +11,11 @@ import { describe, within } from './scope-reach.ts';
 import { parseScope, type Scope } from './scope.ts';
 import type { Tools } from './tools.ts';
 import { upstream } from './upstream.ts';
-import { removeOwned, withdrawAccount } from './withdraw.ts';
+import { removeOwned, withdrawRole } from './withdraw.ts';
 
 export interface PostgresConnectorOptions {
+  /** Names this Brevet among others that administer the same server: lower-case letters and digits, the same for ever. */
+  readonly installation: string;
   /** Cryptographically strong random bytes. */
   readonly random: (bytes: number) => Uint8Array;
   /** The wall clock, for measuring the target's skew. */
@@ -22,7 +25,7 @@ export interface PostgresConnectorOptions {
 
 /** The connector for `postgresql`: PostgreSQL 13 to 18, signed in as a superuser or as a role with CREATEROLE. */
 export function postgresConnector(options: PostgresConnectorOptions): Connector {
-  const tools: Tools = { random: options.random, now: options.now, timeouts: { ...TIMEOUTS, ...options.timeouts } };
+  const tools: Tools = { installation: options.installation, random: options.random, now: options.now, timeouts: { ...TIMEOUTS, ...options.timeouts } };
   return {
     type: 'postgresql',
     parseConfig,
@@ -32,15 +35,17 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
     describe: (kind, scope) => describe(kind, asScope(scope)),
     probe: (target) => probe(target, tools),
     async prepare(plan) {
-      return plan.kind === 'temporary_elevation' ? prepareElevation(plan, tools) : {};
+      if (plan.kind === 'temporary_elevation') return prepareElevation(plan, tools);
+      return plan.kind === 'brokered_session' ? prepareBrokered(plan, tools) : {};
     },
+    baseline,
     provision(plan, stillMine) {
       if (plan.kind === 'ephemeral_account') return provisionAccount(plan, stillMine, tools);
       if (plan.kind === 'temporary_elevation') return provisionElevation(plan, stillMine, tools);
       return provisionBrokered(plan, tools);
     },
     withdraw(plan) {
-      if (plan.kind === 'ephemeral_account') return withdrawAccount(plan, tools);
+      if (plan.kind === 'ephemeral_account') return withdrawRole(plan, null, tools);
       if (plan.kind === 'temporary_elevation') return withdrawElevation(plan, tools);
       return withdrawBrokered(plan, tools);
     },

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Refusal } from '#domain/refusal.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
 
 let world: PostgresTarget;
@@ -29,6 +28,34 @@ test('G2: what a crash left is listed by its mark and swept; a human\'s role tha
   assert.deepEqual(await world.connector.listOwned(world.target), []);
 });
 
+test('B12: two Brevets on one server: each lists, finds and sweeps its own, and neither touches the other\'s', async () => {
+  const [one, other] = [world.connector, world.connectorOf('fedcba9876543210')];
+  await world.sql("create role eve login password 'eve'; create role crew");
+  const plans = { one: world.plan(SCOPE), other: world.plan(SCOPE), orphan: world.plan(SCOPE) };
+  const elevation = world.plan({ roles: ['crew'] }, { kind: 'temporary_elevation', account: 'eve' });
+  await one.provision(plans.one, yes);
+  const { secret } = await other.provision(plans.other, yes);
+  await other.provision(plans.orphan, yes);
+  await other.provision({ ...elevation, prior: await other.prepare(elevation) }, yes);
+  const names = async (connector: typeof one) => (await connector.listOwned(world.target)).map(({ name }) => name).sort();
+  assert.deepEqual(await names(one), [plans.one.objectName]);
+  assert.deepEqual(await names(other), [plans.other.objectName, plans.orphan.objectName, elevation.objectName].sort());
+  for (const { objectName } of [plans.other, plans.orphan, elevation]) {
+    const taken = await one.removeOwned(world.target, objectName);
+    assert.deepEqual([taken.gone, taken.evidence['unmarkedRole']], [false, true]);
+  }
+  assert.equal((await one.withdraw(plans.other)).gone, false, 'another\'s account of the same name is not ours to end');
+  await assert.rejects(one.provision(plans.other, yes), /is not of this part/);
+  assert.ok((await world.psql(plans.other.objectName, secret ?? '', 'select count(*) from sales.orders')).ok);
+  const [raised] = await world.sql("select pg_has_role('eve', 'crew', 'usage') as yes");
+  assert.equal(raised?.['yes'], true);
+  for (const { objectName } of [plans.orphan, elevation]) assert.equal((await other.removeOwned(world.target, objectName)).gone, true);
+  assert.deepEqual([await names(one), await names(other)], [[plans.one.objectName], [plans.other.objectName]]);
+  assert.ok((await one.listStanding(world.target)).some(({ account }) => account === plans.other.objectName), 'what another Brevet gave is no grant of ours');
+  assert.equal((await one.withdraw(plans.one)).gone, true);
+  assert.equal((await other.withdraw(plans.other)).gone, true);
+});
+
 test('standing privileges: who can do what with no grant, in every database', async () => {
   await world.server.query('create database second');
   await world.server.query("create role bob login; create role team; grant team to bob; create role root2 superuser; create table t (n int); grant update on t to bob; grant select on t to public", [], 'second');
@@ -55,28 +82,4 @@ test('the probe tells the version and the clock, and refusing from being away', 
   const hung = await world.connector.probe(world.target);
   await world.server.resume();
   assert.ok(!hung.reachable && performance.now() - started < 4500, `${performance.now() - started} ms`);
-});
-
-test('a brokered session changes nothing, wants a modest account, and ends only its own backends', async () => {
-  await world.sql("create role app login password 'app'; create role strong login superuser; create role nologin_role");
-  const plan = world.plan({ database: 'orders' }, { kind: 'brokered_session', account: 'app' });
-  const before = await world.fingerprint();
-  const { secret, evidence } = await world.connector.provision(plan, yes);
-  assert.deepEqual([secret, evidence['account']], [null, 'app']);
-  for (const account of ['strong', 'nologin_role', 'nobody', 'postgres']) {
-    await assert.rejects(world.connector.provision({ ...plan, account }, yes), (error) => error instanceof Refusal && ['dangerous_scope', 'target_refused'].includes(error.code));
-  }
-  await using ours = await world.session('app', 'app');
-  await using theirs = await world.session('app', 'app');
-  const [me] = await ours.query('select pg_backend_pid() as pid, backend_start::text as "backendStart" from pg_stat_activity where pid = pg_backend_pid()');
-  const [other] = await theirs.query('select pg_backend_pid() as pid');
-  // The other's number with another start: a number used again.
-  const prior = { backends: [me, { pid: Number(other?.['pid']), backendStart: '2020-01-01 00:00:00+00' }, {}] as never[] };
-  const taken = await world.connector.withdraw({ ...plan, prior });
-  assert.deepEqual([taken.gone, taken.evidence['sessionsEnded']], [true, 1]);
-  await ours.lost;
-  await theirs.query('select 1');
-  assert.equal((await world.connector.withdraw({ ...plan, prior })).gone, true);
-  assert.equal((await world.connector.withdraw(plan)).gone, true);
-  assert.equal(await world.fingerprint(), before);
 });

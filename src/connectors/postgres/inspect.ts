@@ -27,10 +27,10 @@ export async function probe(target: TargetAccess, tools: Tools): Promise<Probe> 
   }
 }
 
-/** Every account of Brevet's on the target: by its mark, never by its name alone. */
+/** Every role that this Brevet made on the target: by its mark, never by its name alone. */
 export async function listOwned(target: TargetAccess, tools: Tools): Promise<readonly OwnedObject[]> {
   await using session = await openTarget(target, null, tools.timeouts);
-  return (await markedRoles(session)).map(({ name, validUntil }) => {
+  return (await markedRoles(session, tools.installation)).map(({ name, validUntil }) => {
     const until = validUntil === null ? Number.NaN : Date.parse(validUntil.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
     return { name, validUntil: Number.isNaN(until) ? null : new Date(until) };
   });
@@ -42,14 +42,14 @@ const MOST = 20_000;
 /** What every role but Brevet's can do with no grant, PUBLIC included: attributes, memberships, privileges on objects. */
 export async function listStanding(target: TargetAccess, tools: Tools): Promise<readonly StandingPrivilege[]> {
   await using session = await openTarget(target, null, tools.timeouts);
-  const found = await read(session, SERVER_WIDE);
+  const found = await read(session, tools.installation, SERVER_WIDE);
   const databases = await session.rows("select datname from pg_database where datallowconn and has_database_privilege(oid, 'connect') order by datname limit 200");
   for (const row of databases) {
     if (found.length >= MOST) break;
     const database = String(row['datname']);
     try {
       await using there = await openTarget(target, database, tools.timeouts);
-      found.push(...(await read(there, IN_DATABASE)));
+      found.push(...(await read(there, tools.installation, IN_DATABASE)));
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'target_refused') throw error; // that database is not ours to read
     }
@@ -57,12 +57,12 @@ export async function listStanding(target: TargetAccess, tools: Tools): Promise<
   return found.slice(0, MOST);
 }
 
-async function read(session: TargetSession, sql: string): Promise<StandingPrivilege[]> {
-  const ours = new Set([...(await markedRoles(session)).map(({ name }) => name), session.config.user]);
+async function read(session: TargetSession, installation: string, sql: string): Promise<StandingPrivilege[]> {
+  const ours = new Set([...(await markedRoles(session, installation)).map(({ name }) => name), session.config.user]);
   const rows = await session.rows(`${sql} limit ${MOST}`);
   return rows
     .map((row) => ({ account: plainText(row['account']), privilege: plainText(row['privilege']), on: plainText(row['place']) }))
-    .filter(({ account }) => !ours.has(account));
+    .filter(({ account, on }) => !ours.has(account) && !ours.has(on.replace(/^role /, '')));
 }
 
 const SERVER_WIDE = `

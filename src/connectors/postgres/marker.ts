@@ -14,29 +14,40 @@ export function isObjectName(name: string): boolean {
 /**
  * The comment on a role by which Brevet knows its own. `oid` ties it to the one role it was written for, so that it
  * names this role after a renaming and proves nothing when copied to another.
+ *
+ * It is believed only in what takes away: whose the role is, whose sessions to end. Whoever may write comments on roles
+ * could write one, and must not have anything given by it.
  */
 export interface Marker {
+  /** Which Brevet made it: several may administer one server, and each sweeps its own. */
+  readonly installation: string;
   readonly grant: GrantId;
   readonly part: PartId;
   readonly fence: number;
   readonly oid: number;
+  /** The account that this role raises (an elevation); `null` for an account that people sign in to. */
+  readonly raises: number | null;
   /** The start of the SHA-256 of the password's verifier: tells later whether the session changed its password. */
-  readonly seal: string;
+  readonly seal: string | null;
 }
 
 export function sealOf(verifier: string): string {
   return createHash('sha256').update(verifier).digest('hex').slice(0, 16);
 }
 
-function formatMarker(marker: Marker): string {
-  return `brevet grant=${marker.grant} part=${marker.part} fence=${marker.fence} oid=${marker.oid} seal=${marker.seal}`;
+function formatMarker({ installation, grant, part, fence, oid, raises, seal }: Marker): string {
+  return `brevet of=${installation} grant=${grant} part=${part} fence=${fence} oid=${oid} raises=${raises ?? '-'} seal=${seal ?? '-'}`;
 }
 
 export function parseMarker(comment: unknown): Marker | null {
-  const match = /^brevet grant=(\S+) part=(\S+) fence=(\d{1,15}) oid=(\d{1,10}) seal=([0-9a-f]{16})$/.exec(String(comment ?? ''));
-  const [, grant, part, fence, oid, seal] = match ?? [];
+  const match = /^brevet of=([0-9a-z]{1,40}) grant=(\S+) part=(\S+) fence=(\d{1,15}) oid=(\d{1,10}) raises=(\d{1,10}|-) seal=([0-9a-f]{16}|-)$/.exec(String(comment ?? ''));
+  const [, installation, grant, part, fence, oid, raises, seal] = match ?? [];
   if (!isId('grant', grant) || !isId('part', part)) return null;
-  return { grant, part, fence: Number(fence), oid: Number(oid), seal: String(seal) };
+  const some = (text: string | undefined) => (text === undefined || text === '-' ? null : text);
+  return {
+    installation: String(installation), grant, part, fence: Number(fence), oid: Number(oid),
+    raises: some(raises) === null ? null : Number(raises), seal: some(seal),
+  };
 }
 
 export async function mark(session: TargetSession, name: string, marker: Marker): Promise<void> {
@@ -68,10 +79,14 @@ export async function roleByOid(session: TargetSession, oid: number): Promise<Ro
   return row ? roleOf(row) : null;
 }
 
-/** Every role with Brevet's mark that bears a name of Brevet's, or was renamed since it was marked. */
-export async function markedRoles(session: TargetSession): Promise<readonly Role[]> {
-  const roles = (await session.rows(`${ROLE} where r.oid in (${MARKED} 'brevet grant=%')`)).map(roleOf);
-  return roles.filter((role) => role.marker !== null && mayRemove(role) && (isObjectName(role.name) || role.marker.oid === role.oid));
+/** Every role with this installation's mark that bears a name of Brevet's, or was renamed since it was marked. */
+export async function markedRoles(session: TargetSession, installation: string): Promise<readonly Role[]> {
+  const roles = (await session.rows(`${ROLE} where r.oid in (${MARKED} 'brevet of=%')`)).map(roleOf);
+  return roles.filter((role) => isOurs(role, installation));
+}
+
+export function isOurs(role: Role, installation: string): boolean {
+  return role.marker?.installation === installation && mayRemove(role) && (isObjectName(role.name) || role.marker.oid === role.oid);
 }
 
 export interface FoundAccount {
@@ -82,17 +97,17 @@ export interface FoundAccount {
 }
 
 /** Looks for a part's account, by name and by mark. */
-export async function findAccount(session: TargetSession, plan: { grant: GrantId; part: PartId; objectName: string }): Promise<FoundAccount> {
-  const like = `brevet grant=${plan.grant.replaceAll('_', '\\_')} part=${plan.part.replaceAll('_', '\\_')} %`;
+export async function findAccount(session: TargetSession, plan: { grant: GrantId; part: PartId; objectName: string }, installation: string): Promise<FoundAccount> {
+  const like = `brevet of=${installation} grant=${plan.grant.replaceAll('_', '\\_')} part=${plan.part.replaceAll('_', '\\_')} %`;
   const roles = (await session.rows(`${ROLE} where r.rolname = $1 or r.oid in (${MARKED} $2)`, [plan.objectName, like])).map(roleOf);
-  const marked = roles.filter(({ marker }) => marker?.grant === plan.grant && marker.part === plan.part).filter(mayRemove);
+  const marked = roles.filter(({ marker }) => marker?.installation === installation && marker.grant === plan.grant && marker.part === plan.part).filter(mayRemove);
   const own = marked.find(({ name }) => name === plan.objectName) ?? marked.find(({ marker, oid }) => marker?.oid === oid) ?? null;
   const stranger = roles.find(({ name, oid }) => name === plan.objectName && oid !== own?.oid) ?? null;
   return { own, stranger };
 }
 
 /** Whoever wrote Brevet's mark on a superuser or on Brevet's own role did not make it an account of a grant. */
-export function mayRemove(role: Role): boolean {
+function mayRemove(role: Role): boolean {
   return !role.superuser && !role.self;
 }
 

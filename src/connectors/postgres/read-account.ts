@@ -6,20 +6,22 @@ import { plainText } from './plain-text.ts';
 import { heldPrivileges, keyOf, wordsOf, type Privilege } from './privileges.ts';
 import type { Scope } from './scope.ts';
 
-/** What an ephemeral account should be. */
+/** What the role of a part should be. */
 export interface PlannedAccount {
   readonly oid: number;
   readonly name: string;
   readonly deadline: Date;
   readonly scope: Scope;
   readonly privileges: readonly Privilege[];
+  /** The account that is to be its one member; `null` for one that people sign in to, which has none. */
+  readonly raises: string | null;
 }
 
 /** Evidence lists this many privileges by name; the count is always exact. */
 const SHOWN = 100;
 
 /**
- * Reads an account back and compares: attributes, expiry, memberships both ways, and every privilege it holds.
+ * Reads a role back and compares: attributes, expiry, memberships both ways, and every privilege it holds.
  * @throws Refusal `target_refused` when it is more or less than planned
  */
 export async function readAccount(session: TargetSession, planned: PlannedAccount): Promise<JsonObject> {
@@ -30,7 +32,8 @@ export async function readAccount(session: TargetSession, planned: PlannedAccoun
      from pg_roles where oid = $1`, [oid, planned.deadline.toISOString()],
   );
   const faults: string[] = [];
-  if (role?.['rolname'] !== planned.name || role['rolcanlogin'] !== true) faults.push('it can\'t sign in');
+  const signsIn = planned.raises === null;
+  if (role?.['rolname'] !== planned.name || role['rolcanlogin'] !== signsIn) faults.push(signsIn ? 'it can\'t sign in' : 'it can sign in');
   if (role?.['powerful'] !== false) faults.push('it has attributes of an administrator');
   if (role?.['timely'] !== true) faults.push('its expiry is not the deadline');
   if (role?.['rolconnlimit'] !== scope.connectionLimit) faults.push('its connection limit is another');
@@ -38,7 +41,11 @@ export async function readAccount(session: TargetSession, planned: PlannedAccoun
   const roles = [...new Set(of.map((membership) => membership.role))].sort();
   if (roles.join('\0') !== scope.roles.join('\0') || of.some(({ admin }) => admin)) faults.push(`it is a member of ${roles.join(', ') || 'nothing'}`);
   const members = (await membershipsOf(session, 'in', oid)).filter(({ member }) => member !== session.config.user);
-  if (members.length > 0) faults.push(`${members.map(({ member }) => member).join(', ')} may act as it`);
+  const others = members.filter(({ member }) => member !== planned.raises);
+  if (others.length > 0) faults.push(`${others.map(({ member }) => member).join(', ')} may act as it`);
+  if (planned.raises !== null && !members.some(({ member, inherit, set, admin }) => member === planned.raises && inherit && set && !admin)) {
+    faults.push(`${planned.raises} is not a plain member of it`);
+  }
   const held = await heldPrivileges(session, oid);
   faults.push(...compare(held, planned.privileges));
   if (faults.length > 0) {

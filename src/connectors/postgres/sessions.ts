@@ -8,6 +8,8 @@ export type SessionFilter =
   | { readonly of: number }
   /** Of those, the ones that began before this instant (text as the target wrote it). */
   | { readonly of: number; readonly before: string }
+  /** Of those, the ones that began since this instant, but for these backends. */
+  | { readonly of: number; readonly since: string; readonly except: readonly number[] }
   /** Sessions of roles that exist no more: dropping a role does not end its sessions (B04, B10). */
   | { readonly of: 'nobody' }
   /** One of those backends, by its number and, as numbers are used again, its start when that is known. */
@@ -27,6 +29,22 @@ export async function checkMayEnd(session: TargetSession, account: number): Prom
   if (row?.['may'] === true) return;
   throw new Refusal('target_refused', 'Brevet\'s role on the target could not end the sessions of this account', {
     hint: 'As a superuser of the target: grant pg_signal_backend, pg_read_all_stats to Brevet\'s role.',
+  });
+}
+
+/**
+ * Whether Brevet's role may set the password and the settings of an account that it did not make. Asked before anybody
+ * gets a session as it: what can't be put back is not lent.
+ * @throws Refusal `target_refused`
+ */
+export async function checkMayRestore(session: TargetSession, account: number): Promise<void> {
+  const [row] = await session.rows(
+    `select r.rolsuper or (r.rolcreaterole and ($2 or pg_has_role(r.oid, $1::oid, 'member with admin option'))) as may
+     from pg_roles r where r.rolname = current_user`, [account, session.version < 160_000],
+  );
+  if (row?.['may'] === true) return;
+  throw new Refusal('target_refused', 'Brevet\'s role on the target could not put back the password of this account when a session changes it', {
+    hint: 'As a superuser of the target: alter role ... createrole; from PostgreSQL 16 on also grant the account to Brevet\'s role with admin option.',
   });
 }
 
@@ -54,6 +72,9 @@ function conditionOf(filter: SessionFilter): [string, unknown[]] {
   if (filter.of === 'nobody') return ['a.usesysid is not null and not exists (select from pg_roles r where r.oid = a.usesysid)', []];
   // A start that is hidden from us may be any: better one session too many than one too few.
   const notAfter = '(a.backend_start <= $2::timestamptz or a.backend_start is null)';
+  if ('since' in filter) {
+    return ['a.usesysid = $1 and (a.backend_start >= $2::timestamptz or a.backend_start is null) and a.pid <> all($3::int[])', [filter.of, filter.since, filter.except]];
+  }
   if ('before' in filter) return [`a.usesysid = $1 and ${notAfter}`, [filter.of, filter.before]];
   return ['a.usesysid = $1', [filter.of]];
 }
