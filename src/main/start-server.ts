@@ -31,6 +31,8 @@ export interface RunningServer {
   readonly keys: OwnKeys;
   /** Where the API is: `http://127.0.0.1:8484`. */
   readonly address: string;
+  /** Where people are sent: the first of the settings' `addresses`, or else where the API is. */
+  readonly publicAddress: string;
   readonly brokerPort: number | null;
   readonly brokerPids: readonly number[];
   readonly storePid: number | null;
@@ -95,6 +97,7 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
   const everything = opening.move();
   return {
     app, identity, keys, address,
+    publicAddress: deps.deps.addresses[0] ?? address,
     brokerPort: brokers?.port ?? null,
     brokerPids: brokers?.pids ?? [],
     storePid: opened.embedded?.pid ?? null,

@@ -21,7 +21,10 @@ export function entryTable(sql: Sql): EntryTable {
   };
 }
 
-/** Newest first: what has no number yet comes before everything that has, on the first page only. */
+/**
+ * Newest first: what has no number yet comes before everything that has, on the first page only, and takes no place of
+ * those on it, since pages go on by number.
+ */
 async function list(sql: Sql, filter: EntryFilter, limit: number, before: number | null): Promise<readonly StoredEntry[]> {
   const where = new Conditions()
     .add('grant_id = $', filter.grant)
