@@ -63,7 +63,9 @@ export interface LogTools {
   /** The verifier key in C2SP form. */
   readonly verifier: string;
   /** A bundle that proves the entries with these indexes against the newest checkpoint. */
-  evidence(app: App, indexes: readonly number[]): Promise<unknown>;
+  /** The most entries that one proof holds. */
+  readonly mostEvidence: number;
+  evidence(app: App, indexes: readonly number[], checkpoint: string): Promise<unknown>;
   /** A static file of the log: `checkpoint`, `tile/...`; null when there is none. */
   file(app: App, path: string): Promise<{ readonly bytes: Uint8Array; readonly immutable: boolean } | null>;
 }

@@ -138,6 +138,8 @@ export interface RequestTable {
   /** Locks, skipping locked, up to `limit` pending requests that expired by `now`. */
   lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
+  /** Every request that asked for more time of this grant, whatever became of it. */
+  extending(grant: GrantId): Promise<readonly RequestId[]>;
   reviews(id: RequestId): Promise<readonly Review[]>;
   insertReview(review: Review): Promise<void>;
 }
@@ -342,6 +344,21 @@ export interface EntryFilter {
   readonly type?: string;
 }
 
+/**
+ * Where a page of the log ended: the next one holds what has a number below `below`. A page that ended among the entries
+ * without a number goes on with those that arrived before its last one, too, whether or not they have got one meanwhile.
+ */
+export interface LogCursor {
+  readonly below: number;
+  readonly arrivedBefore: number | null;
+}
+
+export interface LogPage {
+  readonly entries: readonly StoredEntry[];
+  /** `null` on the last page. */
+  readonly next: LogCursor | null;
+}
+
 /** What an operator watches. */
 export interface Counts {
   readonly grants: Readonly<Partial<Record<Grant['state'], number>>>;
@@ -356,7 +373,10 @@ export interface EntryTable {
   counts(): Promise<Counts>;
   /** Sequenced entries from an index on, in order. */
   from(index: number, limit: number): Promise<readonly StoredEntry[]>;
-  list(filter: EntryFilter, limit: number, before: number | null): Promise<readonly StoredEntry[]>;
+  /** Newest first: what has no number yet comes before everything that has. */
+  list(filter: EntryFilter, limit: number, cursor: LogCursor | null): Promise<LogPage>;
+  /** The numbers below `size`, rising, of at most `limit` entries about a grant or any of these requests. */
+  numbersOf(grant: GrantId, requests: readonly RequestId[], size: number, limit: number): Promise<readonly number[]>;
   /** Newest sequenced size and the checkpoint that covers it. */
   head(): Promise<{ readonly size: number; readonly checkpoint: string | null }>;
   tile(level: number, number: number): Promise<Uint8Array | null>;
