@@ -24,8 +24,9 @@ export function requestTable(sql: Sql): RequestTable {
         order by expires_at limit $2 for no key update skip locked`, [now, limit])).map(requestOf),
     countPending: async (principal) => (await sql.row<{ n: number }>(
       `select count(*)::integer as n from brevet.requests where principal_id = $1 and state = 'pending'`, [principal]))?.n ?? 0,
+    // Only its holder extends a grant, and their requests have an index.
     extending: async (grant) => (await sql.rows<{ id: RequestId }>(
-      'select id from brevet.requests where extends_grant_id = $1 order by id', [grant])).map(({ id }) => id),
+      'select id from brevet.requests where principal_id = $1 and extends_grant_id = $2', [grant.principal, grant.id])).map(({ id }) => id),
     reviews: async (id) => (await sql.rows<ReviewRow>(
       `select ${REVIEW} from brevet.reviews where request_id = $1 order by created_at, id`, [id])).map(reviewOf),
     insertReview: (review) => insertReview(sql, review),

@@ -139,7 +139,7 @@ export interface RequestTable {
   lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
   /** Every request that asked for more time of this grant, whatever became of it. */
-  extending(grant: GrantId): Promise<readonly RequestId[]>;
+  extending(grant: Pick<Grant, 'id' | 'principal'>): Promise<readonly RequestId[]>;
   reviews(id: RequestId): Promise<readonly Review[]>;
   insertReview(review: Review): Promise<void>;
 }

@@ -33,7 +33,7 @@ export function logHandlers(deps: ServerDeps): HandlersFor<'logEntries' | 'logHe
       const { indexes, checkpoint } = await viewing(app, actor, async ({ tx, viewer }) => {
         const grant = await seeGrant(tx, viewer, params.id as GrantId);
         const { size, checkpoint } = await tx.entries.head();
-        const requests = [grant.request, ...(await tx.requests.extending(grant.id))];
+        const requests = [grant.request, ...(await tx.requests.extending(grant))];
         return { checkpoint, indexes: await tx.entries.numbersOf(grant.id, requests, size, deps.log.mostEvidence + 1) };
       });
       if (indexes.length > deps.log.mostEvidence) {
