@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { z } from 'zod';
 import type { Answer } from '#contract/routes.ts';
-import { ask, done, refused, review, told, type Request } from '#test/worlds/asking.ts';
+import { ask, done, hangUp, refused, review, told, type Request } from '#test/worlds/asking.ts';
 import { brevetWorld, type BrevetWorld, type Caller } from '#test/worlds/brevet-world.ts';
 import { storeUrl } from '#test/worlds/database.ts';
 
@@ -70,6 +70,15 @@ test('an Idempotency-Key after a failure of ours may be tried again', async () =
   assert.equal(second.state, 'pending');
   const { items } = done(await they(ada).get<Answer<'requests'>>('/api/v1/requests?state=pending&limit=100'));
   await cancel(...items.map((one) => one.id));
+});
+
+test('H02 clients that hang up at once leave no call behind', async () => {
+  const asked = await ask(they(ada), { inHours: 1 });
+  const path = `/api/v1/requests/${asked.id}?waitSeconds=30`;
+  for (let n = 0; n < 110; n++) await hangUp(world, they(ada), path);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  done(await they(ada).get('/api/v1/me'));
+  await cancel(asked.id);
 });
 
 test('lists are read page by page, newest first, each once, also while new things come', async () => {
