@@ -13,7 +13,7 @@ import { holdingHandlers } from './handlers/holding.ts';
 import { identityHandlers } from './handlers/identity.ts';
 import { logHandlers } from './handlers/log.ts';
 import { sessionHandlers } from './handlers/sessions.ts';
-import { once, type Answered } from './idempotency.ts';
+import { noticingEffects, once, type Answered } from './idempotency.ts';
 import { InFlight } from './in-flight.ts';
 import { openApi } from './open-api.ts';
 import { asProblem, sendProblem } from './send-problem.ts';
@@ -29,7 +29,8 @@ const MOST_CALLS = 100;
  * The HTTP edge: registers every route of the contract, and nothing else changes anything. Answers are checked against
  * the contract as well as questions, so that no field leaves that the contract does not name.
  */
-export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
+export async function httpServer(given: ServerDeps): Promise<FastifyInstance> {
+  const deps = { ...given, app: { ...given.app, store: noticingEffects(given.app.store) } };
   const server = Fastify({
     logger: false,
     bodyLimit: LARGEST_BODY,
@@ -105,7 +106,7 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   const leave = actor ? calls.enter(actor.id) : () => undefined;
   if (!leave) throw new Refusal('rate_limited', `you have ${MOST_CALLS} calls under way already`, { hint: 'Wait for their answers.' });
   try {
-    return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
+    return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
   } finally {
     leave();
   }
