@@ -51,9 +51,6 @@ export function resolve(app: App, desired: Desired, people: ReadonlySet<string>)
   for (const [name, workload] of Object.entries(desired.workloads)) {
     demand(people.has(workload.owner) || Object.hasOwn(desired.people, workload.owner), 'person', workload.owner, desired.whereIs('workloads', name));
   }
-  for (const [name, folder] of Object.entries(desired.folders)) {
-    if (folder.administrators) demand(Object.hasOwn(desired.groups, folder.administrators), 'group', folder.administrators, desired.whereIs('folders', name));
-  }
   const targets = new Map<string, JsonObject>();
   for (const [name, target] of Object.entries(desired.targets)) {
     const place = desired.whereIs('targets', name);
