@@ -56,7 +56,7 @@ async function judge(app: App, tx: Tx, session: Renewed['session'], grant: Renew
 }
 
 /** What a session's standing asks of its broker. */
-export function orderFrom({ session, cutReason, grantState, deadline }: SessionStanding, now: Date): SessionOrder {
+export function orderFrom({ session, cutReason, grantState, deadline }: Omit<SessionStanding, 'ended'>, now: Date): SessionOrder {
   if (cutReason !== null) return cut(session, cutReason);
   if (grantState !== 'active' || deadline === null) return cut(session, 'grant_ended');
   if (deadline <= now) return cut(session, 'deadline');

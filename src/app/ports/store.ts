@@ -228,7 +228,6 @@ export interface PartTable {
   targetsToProbe(before: Date): Promise<readonly TargetId[]>;
   /** Those of these objects' names that a live (not absent) part claims, on whatever target: two may be on one server. */
   liveObjects(names: readonly string[]): Promise<ReadonlySet<string>>;
-  nextDue(): Promise<Date | null>;
 }
 
 export interface SessionFilter {
@@ -243,6 +242,7 @@ export interface SessionStanding {
   readonly cutReason: SessionEndReason | null;
   readonly grantState: Grant['state'];
   readonly deadline: Date | null;
+  readonly ended: boolean;
 }
 
 export interface SessionTable {
