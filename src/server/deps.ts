@@ -2,7 +2,7 @@ import type { App } from '#app/app.ts';
 import type { Actor } from '#app/actor.ts';
 import type { SessionId } from '#domain/id.ts';
 import type { Authority, Identity } from '#app/ports/identity.ts';
-import type { PolicySource, Verdict, PolicyFinding, PolicyQuestion } from '#app/ports/policy.ts';
+import type { PolicySource, PolicyFinding } from '#app/ports/policy.ts';
 import type { Answer, Body, Params, Query, RouteName, ROUTES } from '#contract/routes.ts';
 import type { BrokerAddress } from './present/present-grant.ts';
 import type { Wording } from './present/present-request.ts';
@@ -56,7 +56,6 @@ export interface RecordedStatement {
 export interface PolicyTools {
   lint(sources: readonly PolicySource[], app: App): Promise<readonly PolicyFinding[]>;
   test(sources: readonly PolicySource[], tests: readonly PolicySource[]): Answer<'testPolicies'>;
-  decide(sources: readonly PolicySource[], question: PolicyQuestion): Verdict;
 }
 
 export interface LogTools {
