@@ -16,6 +16,7 @@ import { makeIdentity } from '#signin/identity.ts';
 import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { runSequencer, sqlRoll } from '#store/sequencer.ts';
+import { renewCertificate, type Issue, type ShownCertificate } from './broker-certificate.ts';
 import { diagnose } from './diagnose.ts';
 import { serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
@@ -75,13 +76,14 @@ export async function startServer(settings: Settings): Promise<RunningServer> {
     await loops;
   });
   const gate = opening.use(localGate(app, identity));
-  const brokers = await openBrokers(settings, app, keys, gate);
-  if (brokers) opening.defer(() => brokers.stop());
+  const shown = await openBrokers(settings, app, keys, gate);
+  const brokers = shown?.brokers ?? null;
+  if (shown) opening.defer(() => shown.stop());
 
   const deps = serverDeps({
     app, identity, keys, settings, version,
     broker: () => (brokers ? { host: settings.broker.name, port: brokers.port } : null),
-    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys: keyProvider, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length } : null) }),
+    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys: keyProvider, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
   });
   const http = await httpServer(deps.deps);
   const address = await http.listen({ host: settings.http.host, port: settings.http.port }).catch((error: NodeJS.ErrnoException) => {
@@ -115,21 +117,41 @@ async function openRing(settings: Settings, pool: { query(sql: string): Promise<
   return { ring: new KeyRing(keys), keyProvider: `${provider.id}, ${keys.length} loaded` };
 }
 
-async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>): Promise<Brokers | null> {
+interface ShownBrokers {
+  readonly brokers: Brokers;
+  readonly certificate: ShownCertificate;
+  stop(): Promise<void>;
+}
+
+async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>): Promise<ShownBrokers | null> {
   const { processes, host, port, name } = settings.broker;
   if (processes === 0) return null;
-  const now = await app.store.transaction(async (tx) => tx.now);
+  const now = () => app.store.transaction(async (tx) => tx.now);
+  const started = await now();
   const names = [...new Set([name, 'localhost', '127.0.0.1', ...(host === '0.0.0.0' || host === '::' ? [] : [host])])];
-  const server = keys.authority.issueServer(names, now);
-  return await startBrokers({
+  const issue: Issue = (at) => keys.authority.issueServer(names, at);
+  const certificate: ShownCertificate = { current: issue(started) };
+  const authority = keys.authority.certificate;
+  const brokers = await startBrokers({
     entry: fileURLToPath(new URL('./broker.ts', import.meta.url)),
     count: processes,
     host,
     port,
-    tls: { cert: server.certificate, key: server.privateKey, ca: [keys.authority.certificate] },
+    tls: { cert: certificate.current.certificate, key: certificate.current.privateKey, ca: [authority] },
     gate,
-    brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', now)),
+    brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', started)),
     log: (level, message, facts) => app.journal[level](message, facts),
     monotonic: monotonic.now,
   });
+  const running = new AbortController();
+  const renewing = renewCertificate(certificate, { issue, brokers, authority, now, monotonic, journal: app.journal }, running.signal);
+  return {
+    brokers,
+    certificate,
+    stop: async () => {
+      running.abort();
+      await renewing;
+      await brokers.stop();
+    },
+  };
 }
