@@ -54,6 +54,7 @@ async function insertReview(sql: Sql, r: Review): Promise<void> {
 async function list(sql: Sql, filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]> {
   const where = new Conditions()
     .add('principal_id = $', filter.principal)
+    .concerning('requests', filter.concerning)
     .add('state = $', filter.state)
     .add('entitlement_id = $', filter.entitlement)
     .add('id < $', page.before ?? undefined);

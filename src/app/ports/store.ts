@@ -123,8 +123,15 @@ export interface PolicyTable {
   publish(version: number, sources: readonly PolicySource[], by: PrincipalId | null, at: Date): Promise<void>;
 }
 
+/** Whose requests or grants: those of any of these principals, and those that anybody asked for on behalf of a person. */
+export interface Concerning {
+  readonly principals: readonly PrincipalId[];
+  readonly behalf: PrincipalId;
+}
+
 export interface RequestFilter {
   readonly principal?: PrincipalId;
+  readonly concerning?: Concerning;
   readonly state?: RequestState;
   readonly entitlement?: EntitlementId;
 }
@@ -146,6 +153,9 @@ export interface RequestTable {
 
 export interface GrantFilter {
   readonly principal?: PrincipalId;
+  readonly concerning?: Concerning;
+  /** Only grants with a stage of any of these groups. */
+  readonly reviewedBy?: readonly GroupId[];
   readonly target?: TargetId;
   readonly entitlement?: EntitlementId;
   readonly state?: Grant['state'];

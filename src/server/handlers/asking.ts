@@ -2,7 +2,7 @@ import { cancelRequest } from '#app/cancel-request.ts';
 import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
-import { seeRequest } from '#app/visibility.ts';
+import { concerning, seeRequest } from '#app/visibility.ts';
 import type { Body } from '#contract/routes.ts';
 import { parseDuration } from '#domain/duration.ts';
 import type { Entitlement } from '#domain/entitlement.ts';
@@ -35,7 +35,7 @@ export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | '
       viewing(app, actor, async (directory) => {
         const { tx, viewer } = directory;
         if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all requests');
-        const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { principal: actor.id } : {}) };
+        const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { concerning: await concerning(tx, viewer) } : {}) };
         const rows = query.view === 'inbox' ? await inbox(directory) : await tx.requests.list(filter, pageOf(query));
         return {
           items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))),
