@@ -66,7 +66,7 @@ async function actorOf(app: App, name: string): Promise<Actor> {
   return app.store.transaction(async (tx) => {
     const principal = await tx.principals.byName(name);
     if (!principal) throw new Error(`there is no ${name}`);
-    return { id: principal.id, clientAddress: '127.0.0.1', authentication: { method: 'key', at: tx.now, phishingResistant: true, by: 'key_bench' } };
+    return { id: principal.id, clientAddress: '127.0.0.1', authentication: { method: 'link', at: tx.now, phishingResistant: true, by: 'key_bench' } };
   });
 }
 

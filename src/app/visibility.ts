@@ -1,9 +1,9 @@
 import type { Grant } from '#domain/grant.ts';
 import { Refusal } from '#domain/refusal.ts';
-import type { GrantId, RequestId } from '#domain/id.ts';
+import type { GrantId, PersonId, PrincipalId, RequestId } from '#domain/id.ts';
 import type { AccessRequest } from '#domain/request.ts';
 import type { Known } from './actor.ts';
-import type { Tx } from './ports/store.ts';
+import type { Concerning, Tx } from './ports/store.ts';
 
 /**
  * Who may know of a request or grant: who asked, for whom, the owner of the workload that asked, whoever belongs to one
@@ -15,6 +15,17 @@ export async function maySee(tx: Tx, { principal, memberships }: Known, of: Pick
   if (of.entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group)))) return true;
   const holder = await tx.principals.byId(of.principal);
   return holder?.owner === principal.id;
+}
+
+/** What is a viewer's own: what they or their workloads asked for, and what was asked for on their behalf. */
+export async function concerning(tx: Tx, { principal }: Known): Promise<Concerning> {
+  const owned = principal.kind === 'person' ? await tx.principals.ownedBy(principal.id as PersonId) : [];
+  return { principals: [principal.id, ...owned.map((one) => one.id)], behalf: principal.id };
+}
+
+/** Whether something of a principal is this viewer's own, by the same rule. */
+export function isOwn(viewer: PrincipalId, of: { readonly principal: PrincipalId; readonly onBehalfOf: PrincipalId | null }, owner: PrincipalId | null): boolean {
+  return [of.principal, of.onBehalfOf, owner].includes(viewer);
 }
 
 /** @throws Refusal `not_found`, alike for what does not exist and what is not theirs to see */

@@ -49,6 +49,8 @@ export function runBrokerProcess(channel: Channel, world: ProcessWorld): void {
   const cancels = new Map<number, () => void>();
   let calls = 0;
   let broker: Broker | undefined;
+  /** Came while the broker was starting with an older one. */
+  let renewed: TlsMaterial | undefined;
 
   const start = async (order: Extract<BrokerOrder, { broker: 'start' }>): Promise<void> => {
     try {
@@ -66,6 +68,7 @@ export function runBrokerProcess(channel: Channel, world: ProcessWorld): void {
             report({ broker: 'cancel', call: calls, key });
           }),
       });
+      if (renewed) broker.renewTls(renewed);
       report({ broker: 'listening', port: broker.port });
     } catch (error) {
       report({ broker: 'failed', code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
@@ -78,6 +81,7 @@ export function runBrokerProcess(channel: Channel, world: ProcessWorld): void {
       case 'start':
         return void start(order);
       case 'tls':
+        renewed = order.tls;
         return broker?.renewTls(order.tls);
       case 'cancel':
         return void (broker?.cancel(order.key) ?? Promise.resolve()).then(() => report({ broker: 'cancelled', call: order.call }));

@@ -50,7 +50,7 @@ export const ROUTES = {
   reviewRequest: route({ method: 'POST', path: '/api/v1/requests/:id/reviews', access: 'person', summary: 'Approve or deny a request', params: ById(RequestId), body: access.NewReview, answer: access.AccessRequest }),
 
   // Holding
-  grants: route({ method: 'GET', path: '/api/v1/grants', access: 'signed_in', summary: 'Grants: mine, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'all']).default('mine'), live: z.enum(['true', 'false']).optional(), overdue: z.enum(['true', 'false']).optional(), person: Name.optional(), target: Name.optional() }), answer: page(access.Grant) }),
+  grants: route({ method: 'GET', path: '/api/v1/grants', access: 'signed_in', summary: 'Grants: mine, live ones that I may revoke as a reviewer, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'reviewed', 'all']).default('mine'), live: z.enum(['true', 'false']).optional(), overdue: z.enum(['true', 'false']).optional(), person: Name.optional(), target: Name.optional() }), answer: page(access.Grant) }),
   grant: route({ method: 'GET', path: '/api/v1/grants/:id', access: 'signed_in', summary: 'One grant', params: ById(GrantId), query: z.strictObject({ waitSeconds: z.coerce.number().int().min(0).max(60).default(0) }), answer: access.Grant }),
   extendGrant: route({ method: 'POST', path: '/api/v1/grants/:id/extend', access: 'signed_in', summary: 'Ask for more time: a new decision', params: ById(GrantId), body: access.Extension, answer: access.AccessRequest }),
   finishGrant: route({ method: 'POST', path: '/api/v1/grants/:id/finish', access: 'signed_in', summary: 'Give my access back', params: ById(GrantId), answer: access.Grant }),

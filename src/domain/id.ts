@@ -15,7 +15,6 @@ export const ID_PREFIXES = {
   part: 'prt',
   session: 'ses',
   key: 'key',
-  token: 'tok',
   broker: 'brk',
   event: 'evt',
 } as const;
@@ -36,7 +35,6 @@ export type GrantId = Id<'grant'>;
 export type PartId = Id<'part'>;
 export type SessionId = Id<'session'>;
 export type KeyId = Id<'key'>;
-export type TokenId = Id<'token'>;
 export type BrokerId = Id<'broker'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';

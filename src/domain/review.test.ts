@@ -35,7 +35,7 @@ function request(more: Partial<AccessRequest> = {}, stages = TWO_STAGES): Access
 function review(reviewer: number, stage: number, narrowed: Narrowing | null = null, decision: Review['decision'] = 'approve'): Review {
   return {
     id: id('review', reviewer), request: id('request', 1), requestHash: '', stage, reviewer: id('person', reviewer), decision, reason: null, narrowed,
-    authentication: { method: 'key', at: NOW, phishingResistant: false, by: 'k' }, createdAt: NOW,
+    authentication: { method: 'link', at: NOW, phishingResistant: false, by: 'k' }, createdAt: NOW,
   };
 }
 

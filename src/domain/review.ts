@@ -5,9 +5,12 @@ import type { Membership, Principal } from './principal.ts';
 import type { RefusalCode } from './refusal.ts';
 import type { AccessRequest } from './request.ts';
 
+/** How the key that signed was enrolled, or the certificate that a client showed. Policies compare with these words. */
+export const SIGN_IN_METHODS = ['link', 'password', 'administrator', 'certificate'] as const;
+
 /** How somebody proved who they are, and when: kept with each review. */
 export interface Authentication {
-  readonly method: 'key' | 'password' | 'link' | 'session' | 'certificate' | 'token';
+  readonly method: (typeof SIGN_IN_METHODS)[number];
   readonly at: Date;
   readonly phishingResistant: boolean;
   /** The id of the key or session that carried the proof. */

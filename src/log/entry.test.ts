@@ -34,7 +34,7 @@ test('G05: no data, whatever a target or an attacker put into it, makes an entry
 });
 
 test('G05: what is named or looks like a secret is withheld; ids of secrets are not', () => {
-  const token = numberedId('token', 1);
+  const token = numberedId('session', 1);
   const data = {
     token,
     access_token: 'eyJhbGciOi',

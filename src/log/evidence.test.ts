@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeAll, entriesOfLog, numberedId, publish, reader, SIGNER } from '#test/worlds/log-world.ts';
+import { encodeAll, entriesOfLog, entryOf, lifeOfGrant, numberedId, publish, reader, SIGNER } from '#test/worlds/log-world.ts';
 import { buildEvidence, type Evidence, type EvidenceReport, verifyGrant } from './evidence.ts';
 import { formatSignerKey, parseSignerKey } from './signed-note.ts';
 
@@ -56,4 +56,35 @@ test('malformed evidence is a finding, not an exception', () => {
   const bad = ['', 'null', '[]', '{}', JSON.stringify({ ...evidence, extra: 1 }), JSON.stringify({ ...evidence, format: 'v2' }), JSON.stringify({ ...evidence, entries: {} }), JSON.stringify(change(0, { index: -1 })), JSON.stringify(change(0, { index: 0.5 })), JSON.stringify(change(0, { entry: 'x'.repeat(60_001) })), JSON.stringify(change(0, { proof: Array.from({ length: 60 }, () => '') })), JSON.stringify({ ...evidence, checkpoint: 'x' })];
   for (const text of bad) assert.deepEqual(kinds(verify(text)), ['evidence'], text.slice(0, 60));
   assert.deepEqual(kinds(verifyGrant(Buffer.of(0xff, 0xfe), {})), ['evidence']);
+});
+
+test('what the entries themselves show to be missing is said, whichever end it was left out at', () => {
+  const without = (...types: string[]): EvidenceReport =>
+    verify({ ...evidence, entries: evidence.entries.filter(({ entry }) => !types.includes((JSON.parse(entry) as { type: string }).type)) }, { vkey: SIGNER.vkey } as never);
+  assert.deepEqual([without().gaps, [...without().open]], [[], []]);
+  assert.deepEqual(without('request.submitted', 'review.given', 'request.approved').gaps.map((gap) => gap.replace(/.*its /, '')), ['request.submitted is not here', 'request.approved is not here']);
+  assert.deepEqual(without('session.opened').gaps, [`session ${numberedId('session', 12)} of grant ${grant}: its session.opened is not here`]);
+  const live = without('grant.revoking', 'grant.ended');
+  assert.deepEqual([live.ok, live.gaps, [...live.open]], [true, [], [[grant, 'active']]]);
+});
+
+test("an extension's request and approval belong to the grant, and may not be missing", async () => {
+  const [extension, reviewer] = [numberedId('request', 900), numberedId('person', 1001)];
+  const principal = numberedId('person', 12);
+  const [own, after] = [lifeOfGrant(12).slice(0, 6), lifeOfGrant(12).slice(8)];
+  const asked = { request: extension, principal };
+  const story = [
+    ...own,
+    entryOf('request.submitted', { ...asked, extendsGrant: grant }, { actor: principal }),
+    entryOf('review.given', { ...asked, reviewer, decision: 'approve' }, { actor: reviewer }),
+    entryOf('request.approved', { ...asked, by: 'reviewers' }, { actor: reviewer }),
+    entryOf('grant.extended', { grant, request, principal, extension }),
+    ...after,
+  ];
+  const published = publish(encodeAll(story));
+  const bundle = (indexes: number[]) => buildEvidence({ read: reader(published.files), vkey: SIGNER.vkey, checkpoint: published.checkpoints[0] as string, indexes });
+  const all = story.map((_, i) => i);
+  assert.deepEqual(verify(await bundle(all)).findings, []);
+  const bare = verify(await bundle(all.filter((i) => story[i]?.data['request'] !== extension)));
+  assert.deepEqual(bare.findings.map(({ message }) => message), ['request.submitted', 'request.approved'].map((type) => `request ${extension}, which extended grant ${grant}: its ${type} is not here`));
 });

@@ -1,11 +1,12 @@
 /**
  * Evidence: the entries of one grant (or any others) with their proofs in one JSON file, for somebody who will not fetch
  * a whole log. Each entry is shown to be in the log at its index. That none was left out is not shown, and cannot be by
- * proofs of inclusion; the replay notices a missing step in the middle, not a missing end.
+ * proofs of inclusion; the report names what is missing by what is there (`gaps`), and grants whose end is not there.
  */
 import { TileHashes } from './build-proof.ts';
 import { type OpenedCheckpoint, openCheckpoint, peekCheckpoint } from './checkpoint.ts';
 import { type LogEntry, MAX_ENTRY_BYTES, parseEntry } from './entry.ts';
+import { gapsOf, openGrants, requestsOf } from './grant-story.ts';
 import { History } from './history.ts';
 import { HASH_BYTES, inclusionRanges, leafHash, MAX_PROOF_HASHES } from './merkle-tree.ts';
 import { Malformed, readBase64, readUtf8 } from './malformed.ts';
@@ -17,7 +18,7 @@ import { verifyInclusion } from './verify-proof.ts';
 
 export const EVIDENCE_FORMAT = 'brevet-evidence/v1';
 const MAX_EVIDENCE_BYTES = 64 * 1024 * 1024;
-const MAX_EVIDENCE_ENTRIES = 10_000;
+export const MAX_EVIDENCE_ENTRIES = 10_000;
 
 export interface EvidenceEntry {
   readonly index: number;
@@ -49,13 +50,23 @@ export async function buildEvidence({ read, vkey, checkpoint, indexes }: Evidenc
   if (indexes.length > MAX_EVIDENCE_ENTRIES) throw new RangeError(`evidence holds at most ${MAX_EVIDENCE_ENTRIES} entries`);
   const { size } = peekCheckpoint(Buffer.from(checkpoint));
   const hashes = new TileHashes(read, size);
+  const bundles = lastRead(read);
   const entries: EvidenceEntry[] = [];
   for (const index of [...new Set(indexes)].sort((a, b) => a - b)) {
     const proof = await hashes.hashes(inclusionRanges(index, size));
-    const entry = await readEntry(read, index, size);
+    const entry = await readEntry(bundles, index, size);
     entries.push({ index, entry: Buffer.from(entry).toString('utf8'), proof: proof.map((each) => Buffer.from(each).toString('base64')) });
   }
   return { format: EVIDENCE_FORMAT, vkey, checkpoint, entries };
+}
+
+/** Indexes rise: many entries of one grant come from the same file. */
+function lastRead(read: ReadFile): ReadFile {
+  let last: { readonly path: string; readonly bytes: ReturnType<ReadFile> } | null = null;
+  return (path) => {
+    if (last?.path !== path) last = { path, bytes: read(path) };
+    return last.bytes;
+  };
 }
 
 async function readEntry(read: ReadFile, index: number, size: number): Promise<Uint8Array> {
@@ -112,11 +123,16 @@ function members(value: unknown, names: readonly string[]): Readonly<Record<stri
 export interface EvidenceReport extends Report {
   /** The entries that were proved, by rising index. */
   readonly entries: readonly { readonly index: number; readonly entry: LogEntry }[];
+  /** What belongs to the grants of this file and is not in it: what it holds may be true, and is not the whole story. */
+  readonly gaps: readonly string[];
+  /** Grants that have not ended in it, with their last known state: what came later, only the log shows. */
+  readonly open: ReadonlyMap<string, string>;
 }
 
 /**
  * Verifies an evidence file: the checkpoint's signature, each entry's proof and form, and the history of what it holds.
- * With `grant`, every entry must belong to this grant, its request or its sessions, and the grant must be among them.
+ * With `grant`, every entry must belong to this grant, its requests or its sessions, and nothing that must be there may
+ * be missing.
  * Never throws for what the file holds.
  */
 export function verifyGrant(bytes: Uint8Array, known: { readonly vkey?: string; readonly grant?: string }): EvidenceReport {
@@ -125,12 +141,12 @@ export function verifyGrant(bytes: Uint8Array, known: { readonly vkey?: string; 
   const trust = known.vkey === undefined ? 'found' : 'given';
   let checkpoint: OpenedCheckpoint | null = null;
   let origin: string | null = null;
+  const history = new History('selection');
   try {
     const evidence = parseEvidence(bytes);
     const key = parseVerifierKey((known.vkey ?? evidence.vkey).trim());
     origin = key.name;
     checkpoint = openCheckpoint(Buffer.from(evidence.checkpoint), key);
-    const history = new History('selection');
     for (const item of evidence.entries) {
       const entry = verifyItem(item, checkpoint, history, findings);
       if (entry !== null) proved.push({ index: item.index, entry });
@@ -140,7 +156,9 @@ export function verifyGrant(bytes: Uint8Array, known: { readonly vkey?: string; 
     findings.add('evidence', null, reasonOf(error));
   }
   const root = checkpoint === null ? null : Buffer.from(checkpoint.root).toString('base64');
-  return { ...findings.report({ origin, size: checkpoint?.size ?? null, root, checked: proved.length, trust }), entries: proved };
+  const entries = proved.map(({ entry }) => entry);
+  const report = findings.report({ origin, size: checkpoint?.size ?? null, root, checked: proved.length, trust });
+  return { ...report, entries: proved, gaps: gapsOf(entries), open: openGrants(entries, history) };
 }
 
 function verifyItem(item: EvidenceEntry, { size, root }: OpenedCheckpoint, history: History, findings: Findings): LogEntry | null {
@@ -164,8 +182,11 @@ function verifyItem(item: EvidenceEntry, { size, root }: OpenedCheckpoint, histo
 
 function checkBelonging(grant: string, proved: readonly { index: number; entry: LogEntry }[], history: History, findings: Findings): void {
   if (history.stateOf('grant', grant) === null) findings.add('evidence', null, `the evidence says nothing of grant ${grant}`);
-  const requests = new Set(proved.flatMap(({ entry }) => (entry.data['grant'] === grant ? [entry.data['request']] : [])));
-  const sessions = new Set(proved.flatMap(({ entry }) => (entry.data['grant'] === grant ? [entry.data['session']] : [])));
+  const entries = proved.map(({ entry }) => entry);
+  // An entry that was not proved is told of already, and what it leaves open as well.
+  if (findings.list.length === 0) for (const gap of gapsOf(entries)) findings.add('evidence', null, gap);
+  const requests = requestsOf(grant, entries);
+  const sessions = new Set(entries.flatMap(({ data }) => (data['grant'] === grant ? [data['session']] : [])));
   for (const { index, entry } of proved) {
     const { grant: of, request, session } = entry.data;
     const belongs = of === grant || (of === undefined && ((request !== undefined && requests.has(request)) || (session !== undefined && sessions.has(session))));

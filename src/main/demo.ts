@@ -58,7 +58,7 @@ async function tell({ server }: Demo, data: string, fresh: boolean): Promise<voi
       const keys = person ? await tx.credentials.keysOf(person.id) : [];
       return !fresh && keys.some((key) => key.revokedAt === null) ? null : (await issueLinkIn(tx, server.identity, name, 'system')).secret;
     });
-    if (link !== null) links.set(name, `${server.address}/sign-in#${link}`);
+    if (link !== null) links.set(name, `${server.publicAddress}/sign-in#${link}`);
   }
   say();
   say(`  ${bold('Brevet is running')}   API ${server.address}   database clients ${server.brokerPort ?? '-'}   data ${data}`);
@@ -82,7 +82,7 @@ async function tell({ server }: Demo, data: string, fresh: boolean): Promise<voi
   say(`  ${bold('Take it away, and prove it')}:`);
   say(`    ada grants`);
   say(`    ada finish GRANT`);
-  say(`    sam log list && sam log verify ${server.address}`);
+  say(`    sam log list && sam log verify ${server.publicAddress}`);
   say();
   say(`  The whole story, unattended: npm run tour        Ctrl-C stops everything.`);
   say();

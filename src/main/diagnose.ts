@@ -3,6 +3,7 @@ import type { Answer } from '#contract/routes.ts';
 import { catalogueOf } from './policy-tools.ts';
 import { lintPolicies } from '#policy/lint.ts';
 import type { LoadedKeys } from '#secrets/loaded-keys.ts';
+import type { ServerCertificate } from '#signin/certificate-authority.ts';
 import type { Settings } from './settings.ts';
 import { diagnoseTargets } from './diagnose-targets.ts';
 
@@ -14,7 +15,7 @@ export interface Diagnosed {
   readonly version: string;
   readonly store: string;
   readonly rootKeys: LoadedKeys;
-  readonly broker: () => { readonly port: number; readonly processes: number } | null;
+  readonly broker: () => { readonly port: number; readonly processes: number; readonly certificate: Pick<ServerCertificate, 'notAfter' | 'renewAt'> | null } | null;
 }
 
 /** `brevet doctor`: what is in force and what is wrong, each with what to do. */
@@ -38,11 +39,22 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   else say('policies', 'ok', `version ${policies.version}`);
   const broker = of.broker();
   if (broker) say('broker', 'ok', `${broker.processes} processes on port ${broker.port}`);
-  else say('broker', 'warning', 'no broker runs here', 'Set broker.processes to 1 or more.');
+  if (broker?.certificate) checks.push(certificateCheck(broker.certificate, await app.store.transaction(async (tx) => tx.now)));
+  if (!broker) say('broker', 'warning', 'no broker runs here', 'Set broker.processes to 1 or more.');
   const { rootKey, database, ...rest } = settings;
   return {
     version: of.version,
     checks,
     settings: { ...rest, rootKey: rootKey === null ? 'file beside the data' : 'given', database: database === null ? 'embedded' : 'given' } as Answer<'doctor'>['settings'],
   };
+}
+
+/** Looked at each hour: what is late by more than a day is not being renewed. */
+export function certificateCheck({ notAfter, renewAt }: Pick<ServerCertificate, 'notAfter' | 'renewAt'>, now: Date): Check {
+  const name = 'broker certificate';
+  const until = notAfter.toISOString();
+  const hint = "The server's journal tells why it is not renewed; a restart makes a new one.";
+  if (now >= notAfter) return { name, state: 'error', message: `ran out at ${until}: clients refuse it`, hint };
+  if (now.getTime() > renewAt.getTime() + 86_400_000) return { name, state: 'warning', message: `was due to be renewed at ${renewAt.toISOString()}, and runs out at ${until}`, hint };
+  return { name, state: 'ok', message: `good until ${until}, renewed from ${renewAt.toISOString()} on`, hint: null };
 }

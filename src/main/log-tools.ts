@@ -1,7 +1,7 @@
 import type { App } from '#app/app.ts';
 import type { LogTree, SignCheckpoint } from '#app/ports/tree.ts';
 import { signCheckpoint } from '#log/checkpoint.ts';
-import { buildEvidence } from '#log/evidence.ts';
+import { buildEvidence, MAX_EVIDENCE_ENTRIES } from '#log/evidence.ts';
 import type { NoteSigner } from '#log/signed-note.ts';
 import { TileEdge } from '#log/tile-edge.ts';
 import { encodeBundle, hashesAtLevel, parseLogPath, TILE_WIDTH } from '#log/tiles.ts';
@@ -24,10 +24,8 @@ export function logTools(signer: NoteSigner): LogTools {
   const tools: LogTools = {
     verifier: signer.vkey,
     file: (app, path) => readFile(app, signer.vkey, path),
-    async evidence(app, indexes) {
-      const { checkpoint } = await app.store.transaction((tx) => tx.entries.head());
-      return await buildEvidence({ read: async (path) => (await tools.file(app, path))?.bytes ?? null, vkey: signer.vkey, checkpoint: checkpoint ?? '', indexes });
-    },
+    mostEvidence: MAX_EVIDENCE_ENTRIES,
+    evidence: (app, indexes, checkpoint) => buildEvidence({ read: async (path) => (await tools.file(app, path))?.bytes ?? null, vkey: signer.vkey, checkpoint, indexes }),
   };
   return tools;
 }

@@ -6,9 +6,12 @@ import { encodeEntry } from '#log/entry.ts';
 import { buildEvidence } from '#log/evidence.ts';
 import { ApiDouble } from '#test/worlds/api-double.ts';
 import { CliWorld } from '#test/worlds/cli-world.ts';
-import { entriesOfLog, publish, SIGNER } from '#test/worlds/log-world.ts';
+import { entriesOfLog, numberedId, publish, SIGNER } from '#test/worlds/log-world.ts';
 
-const { files, checkpoints } = publish(entriesOfLog(600).map(encodeEntry), 300);
+const life = entriesOfLog(600);
+const { files, checkpoints } = publish(life.map(encodeEntry), 300);
+const indexesOf = (n: number): number[] =>
+  life.flatMap(({ data }, i) => (data['grant'] === numberedId('grant', n) || data['request'] === numberedId('request', n) ? [i] : []));
 const key = ['--key', SIGNER.vkey];
 
 async function writeLog(folder: string): Promise<string> {
@@ -75,12 +78,18 @@ test('the same over HTTP; a missing file is missing, a server that is gone is no
 test('brevet log verify-grant: evidence holds with the right key only', async () => {
   await using world = await CliWorld.make();
   const read = async (path: string) => files.get(path) ?? null;
-  const evidence = await buildEvidence({ read, vkey: SIGNER.vkey, checkpoint: checkpoints.at(-1) ?? '', indexes: [3, 400] });
+  const evidence = await buildEvidence({ read, vkey: SIGNER.vkey, checkpoint: checkpoints.at(-1) ?? '', indexes: indexesOf(12) });
   const file = join(world.folder, 'evidence.json');
   await writeFile(file, JSON.stringify(evidence));
   const good = await world.run(['log', 'verify-grant', file, ...key]);
   assert.equal(good.code, 0, good.stdout + good.stderr);
-  assert.match(good.stdout, /■ entry 400: /);
+  assert.match(good.stdout, /■ entry \d+: \S+ grant.ended\nthe log holds\n/);
+  await writeFile(file, JSON.stringify({ ...evidence, entries: evidence.entries.slice(1) }));
+  const half = await world.run(['log', 'verify-grant', file, ...key]);
+  assert.equal(half.code, 9);
+  assert.match(half.stdout, /▲ request \S+, from which grant \S+ came: its request.submitted is not here\nthe log holds what is here, and this is not all of it\n/);
+  await writeFile(file, JSON.stringify({ ...evidence, entries: evidence.entries.slice(0, -1) }));
+  assert.match((await world.run(['log', 'verify-grant', file, ...key])).stdout, /is revoking in the last entry here: what came later, only the log shows\nthe log holds\n/);
   await writeFile(file, JSON.stringify({ ...evidence, entries: evidence.entries.map((each) => ({ ...each, index: each.index + 1 })) }));
   assert.equal((await world.run(['log', 'verify-grant', file, ...key])).code, 9);
 });

@@ -18,7 +18,13 @@ export const verifyLogAt: LogVerifier['verifyLog'] = async (source, { key, check
 export const verifyGrantBundle: LogVerifier['verifyGrant'] = async (bundle, { key }) => {
   const report = verifyGrant(Buffer.from(bundle), key === undefined ? {} : { vkey: key });
   const shown = report.entries.map(({ index, entry }) => `entry ${index}: ${entry.at} ${entry.type}`);
-  return asVerification(report, report.ok ? shown : []);
+  const open = [...report.open].map(([grant, state]) => `grant ${grant} is ${state} in the last entry here: what came later, only the log shows`);
+  const verification = asVerification(report, report.ok ? [...shown, ...open] : []);
+  return {
+    ok: report.ok,
+    findings: [...verification.findings, ...report.gaps.map((text) => ({ ok: false, text }))],
+    facts: { ...verification.facts, complete: report.gaps.length === 0 },
+  };
 };
 
 function asVerification(report: Report, shown: readonly string[]): Verification {

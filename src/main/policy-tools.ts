@@ -21,7 +21,6 @@ export function policyTools(engine: PolicyEngine): PolicyTools {
       const { passed, failed, cases } = runPolicyTests(engine, { version: DRAFT, sources }, tests);
       return { passed, failed, cases: cases.map((one) => ({ ...one, explanation: [...one.explanation] })) };
     },
-    decide: (sources, question) => engine.decide({ version: DRAFT, sources }, question),
   };
 }
 

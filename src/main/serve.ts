@@ -59,7 +59,7 @@ function readArgs(args: readonly string[]): { config: string | null; adminLink: 
 }
 
 /** A fresh store gets default policies and its first administrator; whoever can start the server may ask for a link. */
-async function firstStart({ app, identity, address }: RunningServer, adminLink: string | null): Promise<void> {
+async function firstStart({ app, identity, publicAddress }: RunningServer, adminLink: string | null): Promise<void> {
   const link = await app.store.transaction(async (tx) => {
     if (!(await tx.policies.current())) await applyIn(app, tx, defaultPolicies().map(({ file, text }) => ({ path: file, text })), null, 'system');
     const everybody = await tx.principals.all();
@@ -70,5 +70,5 @@ async function firstStart({ app, identity, address }: RunningServer, adminLink: 
     if (!person?.administrator) throw new Refusal('not_found', `there is no administrator "${name}"`);
     return { name, secret: (await issueLinkIn(tx, identity, name, 'system')).secret };
   });
-  if (link) process.stdout.write(`Sign in as ${link.name}, once, within a day:\n\n  brevet login '${address}/sign-in#${link.secret}'\n\n`);
+  if (link) process.stdout.write(`Sign in as ${link.name}, once, within a day:\n\n  brevet login '${publicAddress}/sign-in#${link.secret}'\n\n`);
 }

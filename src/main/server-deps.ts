@@ -49,8 +49,11 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
   return {
     deps,
     listening(address) {
-      const { port } = new URL(address);
-      for (const name of [address, `http://localhost:${port}`, `http://127.0.0.1:${port}`]) if (!addresses.includes(name)) addresses.push(name);
+      const { port, hostname } = new URL(address);
+      const names = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+      // "Every address of this machine" is none that anybody could be sent to.
+      if (hostname !== '0.0.0.0' && hostname !== '[::]') names.unshift(address);
+      for (const name of names) if (!addresses.includes(name)) addresses.push(name);
     },
   };
 }

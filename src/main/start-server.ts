@@ -1,11 +1,10 @@
 import { hostname } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { DEFAULT_LIMITS, type App } from '#app/app.ts';
 import { localGate } from '#app/gate/local-gate.ts';
-import type { BrokerId } from '#domain/id.ts';
+import type { Identity } from '#app/ports/identity.ts';
+import type { Children } from '#app/ports/runtime.ts';
 import { runReconciler } from '#app/reconcile/reconciler.ts';
 import { holdRootKeys, takeUpRootKeys } from '#app/root-keys/hold-root-keys.ts';
-import { startBrokers, type Brokers } from '#brokers/start-brokers.ts';
 import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { encodeEntry } from '#log/entry.ts';
@@ -19,14 +18,13 @@ import { runSequencer, sqlRoll } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
 import { behindProxies, serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
+import { openBrokers } from './open-brokers.ts';
 import { openStore } from './open-store.ts';
 import { openOwnKeys, type OwnKeys } from './own-keys.ts';
 import { openRootKeys } from './root-keys.ts';
 import { monotonic, newId, openJournal, random } from './runtime.ts';
 import type { Settings } from './settings.ts';
 import { versionOf } from './version.ts';
-import type { Children } from '#app/ports/runtime.ts';
-import type { Identity } from '#app/ports/identity.ts';
 
 export interface RunningServer {
   readonly app: App;
@@ -34,6 +32,8 @@ export interface RunningServer {
   readonly keys: OwnKeys;
   /** Where the API is: `http://127.0.0.1:8484`. */
   readonly address: string;
+  /** Where people are sent: the first of the settings' `addresses`, or else where the API is. */
+  readonly publicAddress: string;
   readonly brokerPort: number | null;
   readonly brokerPids: readonly number[];
   readonly storePid: number | null;
@@ -75,13 +75,14 @@ export async function startServer(settings: Settings, children: Children = new S
     await loops;
   });
   const gate = opening.use(localGate(app, identity));
-  const brokers = await openBrokers(settings, app, keys, gate, children);
-  if (brokers) opening.defer(() => brokers.stop());
+  const shown = await openBrokers(settings, app, keys, gate, children);
+  const brokers = shown?.brokers ?? null;
+  if (shown) opening.defer(() => shown.stop());
 
   const deps = serverDeps({
     app, identity, keys, settings, version,
     broker: () => (brokers ? { host: settings.broker.name, port: brokers.port } : null),
-    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length } : null) }),
+    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
   });
   const http = await httpServer(deps.deps);
   const address = await listen(http, settings);
@@ -94,6 +95,7 @@ export async function startServer(settings: Settings, children: Children = new S
   const everything = opening.move();
   return {
     app, identity, keys, address,
+    publicAddress: deps.deps.addresses[0] ?? address,
     brokerPort: brokers?.port ?? null,
     brokerPids: brokers?.pids ?? [],
     storePid: opened.embedded?.pid ?? null,
@@ -113,24 +115,4 @@ async function listen(http: Awaited<ReturnType<typeof httpServer>>, settings: Se
 async function refuseEarly(settings: Settings): Promise<void> {
   behindProxies(settings);
   if (settings.rootKey !== null) await loadGivenKeys(settings.rootKey, 'BREVET_ROOT_KEY');
-}
-
-async function openBrokers(settings: Settings, app: App, keys: OwnKeys, gate: ReturnType<typeof localGate>, children: Children): Promise<Brokers | null> {
-  const { processes, host, port, name } = settings.broker;
-  if (processes === 0) return null;
-  const now = await app.store.transaction(async (tx) => tx.now);
-  const names = [...new Set([name, 'localhost', '127.0.0.1', ...(host === '0.0.0.0' || host === '::' ? [] : [host])])];
-  const server = keys.authority.issueServer(names, now);
-  return await startBrokers({
-    entry: fileURLToPath(new URL('./broker.ts', import.meta.url)),
-    count: processes,
-    host,
-    port,
-    tls: { cert: server.certificate, key: server.privateKey, ca: [keys.authority.certificate] },
-    gate,
-    brokerIds: Array.from({ length: processes }, (): BrokerId => newId('broker', now)),
-    log: (level, message, facts) => app.journal[level](message, facts),
-    monotonic: monotonic.now,
-    children,
-  });
 }

@@ -23,6 +23,7 @@ export const FINDING_CODES = [
   'auto_approve_wildcard',
   'self_review_not_excluded',
   'break_glass_weak', // no condition reads how the person signed in
+  'sign_in_method_unknown', // compares with a word that never occurs
   'forbid_everything',
   'unknown_name',
   'empty_group',

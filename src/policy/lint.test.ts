@@ -23,6 +23,8 @@ describe('lint of policies', () => {
     ['review that forgets the requester', policy('permit(principal in Group::"g", action == Action::"review", resource);'), ['self_review_not_excluded']],
     ['review guarded by a forbid', `${policy('permit(principal in Group::"g", action == Action::"review", resource);')}
       @id("q") @reason("r") forbid(principal, action == Action::"review", resource) when { context.requester == principal.name };`, []],
+    ['a way to sign in that there is', policy('forbid(principal, action == Action::"review", resource) when { context has authentication && context.authentication.method == "password" };'), []],
+    ['a way to sign in that there is not', policy('forbid(principal, action == Action::"review", resource) when { context has authentication && ["passkey", "link"].contains(context.authentication.method) };'), ['sign_in_method_unknown']],
     ['a forbid of everything', policy('forbid(principal, action, resource);'), ['forbid_everything']],
   ];
   for (const [what, text, expected] of cases) it(what, () => assert.deepEqual(codes(text), expected));

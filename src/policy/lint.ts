@@ -1,13 +1,14 @@
 import type { PolicyAction, PolicyFinding, PolicySource } from '#app/ports/policy.ts';
 import { POLICY_ACTIONS } from '#app/ports/policy.ts';
 import type { Seconds } from '#domain/duration.ts';
+import { SIGN_IN_METHODS } from '#domain/review.ts';
 import type { Catalogue } from './catalogue.ts';
 import { namesOf } from './catalogue.ts';
 import type { FindingCode } from './findings.ts';
 import { didYouMean } from '#domain/did-you-mean.ts';
 import { finding, placeOf } from './findings.ts';
 import { lintCatalogue } from './lint-catalogue.ts';
-import { actionsOf, entityNames, factsRead, quoted } from './policy-tree.ts';
+import { actionsOf, comparedWith, entityNames, factsRead, quoted } from './policy-tree.ts';
 import type { ReadPolicy } from './read-policies.ts';
 import { readPolicies } from './read-policies.ts';
 
@@ -29,6 +30,7 @@ export function lintPolicies(
   const { policies } = readPolicies(sources);
   return [
     ...policies.flatMap(lintPolicy),
+    ...policies.flatMap(unknownMethods),
     ...selfReview(policies),
     ...(catalogue ? policies.flatMap((policy) => unknownNames(policy, catalogue)) : []),
     ...(catalogue ? lintCatalogue(policies, catalogue, options.longest ?? 12 * 3600) : []),
@@ -65,6 +67,14 @@ function lintPolicy(policy: ReadPolicy): PolicyFinding[] {
     warn('break_glass_weak', 'this breaks the glass without asking how the person signed in (context.authentication)');
   }
   return found;
+}
+
+/** A forbid that waits for a word which never comes forbids nothing. */
+function unknownMethods(policy: ReadPolicy): PolicyFinding[] {
+  const known: readonly string[] = SIGN_IN_METHODS;
+  const strange = new Set(comparedWith(policy.json.conditions, 'context.authentication.method').filter((word) => !known.includes(word)));
+  return [...strange].map((word) =>
+    at(policy, 'warning', 'sign_in_method_unknown', `nobody signs in by ${quoted(word)}; a method is one of ${known.join(', ')}`));
 }
 
 /** Neither the scope nor a condition says who. */

@@ -65,6 +65,22 @@ function pathOf(tree: unknown): string[] | null {
   return left ? [...left, ...rest.map(String)] : null;
 }
 
+/** The texts that a fact is compared with by `==` and `!=`, or looked for in a set. */
+export function comparedWith(tree: unknown, fact: string): string[] {
+  if (!isTree(tree)) return [];
+  const own = [tree['=='], tree['!='], tree['contains']].flatMap((sides) => {
+    const both = isTree(sides) ? [sides['left'], sides['right']] : [];
+    return both.some((side) => pathOf(side)?.join('.') === fact) ? both.flatMap(texts) : [];
+  });
+  return [...own, ...Object.values(tree).flatMap((child) => comparedWith(child, fact))];
+}
+
+function texts(tree: unknown): string[] {
+  if (!isTree(tree)) return [];
+  if (typeof tree['Value'] === 'string') return [tree['Value']];
+  return Array.isArray(tree['Set']) ? tree['Set'].flatMap(texts) : [];
+}
+
 /** Which actions a policy is about; `null` for all of them. */
 export function actionsOf(policy: PolicyJson): string[] | null {
   return policy.action.op === 'All' ? null : entityNames(policy.action).map(({ id }) => id);

@@ -2,7 +2,7 @@ import type { App } from '#app/app.ts';
 import type { Actor } from '#app/actor.ts';
 import type { SessionId } from '#domain/id.ts';
 import type { Authority, Identity } from '#app/ports/identity.ts';
-import type { PolicySource, Verdict, PolicyFinding, PolicyQuestion } from '#app/ports/policy.ts';
+import type { PolicySource, PolicyFinding } from '#app/ports/policy.ts';
 import type { Answer, Body, Params, Query, RouteName, ROUTES } from '#contract/routes.ts';
 import type { BrokerAddress } from './present/present-grant.ts';
 import type { Wording } from './present/present-request.ts';
@@ -57,14 +57,15 @@ export interface RecordedStatement {
 export interface PolicyTools {
   lint(sources: readonly PolicySource[], app: App): Promise<readonly PolicyFinding[]>;
   test(sources: readonly PolicySource[], tests: readonly PolicySource[]): Answer<'testPolicies'>;
-  decide(sources: readonly PolicySource[], question: PolicyQuestion): Verdict;
 }
 
 export interface LogTools {
   /** The verifier key in C2SP form. */
   readonly verifier: string;
   /** A bundle that proves the entries with these indexes against the newest checkpoint. */
-  evidence(app: App, indexes: readonly number[]): Promise<unknown>;
+  /** The most entries that one proof holds. */
+  readonly mostEvidence: number;
+  evidence(app: App, indexes: readonly number[], checkpoint: string): Promise<unknown>;
   /** A static file of the log: `checkpoint`, `tile/...`; null when there is none. */
   file(app: App, path: string): Promise<{ readonly bytes: Uint8Array; readonly immutable: boolean } | null>;
 }

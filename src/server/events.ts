@@ -6,6 +6,7 @@ import { isId, type KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import type { ServerDeps } from './deps.ts';
+import { goneSignal } from './gone-signal.ts';
 import { InFlight } from './in-flight.ts';
 import { presentEntry } from './handlers/log.ts';
 import { sendProblem } from './send-problem.ts';
@@ -25,6 +26,7 @@ const MOST_STREAMS = 10;
 export function serveEvents(server: FastifyInstance, deps: ServerDeps): void {
   const open = new InFlight(MOST_STREAMS);
   server.get('/api/v1/events', async (request, reply) => {
+    const gone = goneSignal(reply.raw);
     const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
     const last = request.headers['last-event-id'];
     let from: number;
@@ -43,7 +45,7 @@ export function serveEvents(server: FastifyInstance, deps: ServerDeps): void {
     const { raw } = reply;
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     raw.write(': here\n\n');
-    await stream(deps, actor, from, raw).catch(() => undefined).finally(leave);
+    await stream(deps, actor, from, raw, gone).catch(() => undefined).finally(leave);
     raw.end();
     return reply;
   });
@@ -54,17 +56,13 @@ async function firstIndex(deps: ServerDeps, actor: Actor, last: string | null): 
   return await viewing(deps.app, actor, async ({ tx }) => (last === null ? (await tx.entries.head()).size : Number(last) + 1));
 }
 
-async function stream(deps: ServerDeps, actor: Actor, from: number, out: NodeJS.WritableStream & { readonly destroyed?: boolean }): Promise<void> {
+async function stream(deps: ServerDeps, actor: Actor, from: number, out: NodeJS.WritableStream, gone: AbortSignal): Promise<void> {
   let wake: () => void = () => undefined;
-  let closed = false;
   const stop = deps.app.store.listen('log', () => wake());
-  out.on('close', () => {
-    closed = true;
-    wake();
-  });
+  gone.addEventListener('abort', () => wake());
   const keepAlive = setInterval(() => out.write(': still here\n\n'), KEEP_ALIVE_MS);
   try {
-    for (let next = from; !closed; ) {
+    for (let next = from; !gone.aborted; ) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       const { text, read } = await viewing(deps.app, actor, async (directory) => {
         // The stream lives no longer than the key that signed for it.
@@ -74,7 +72,7 @@ async function stream(deps: ServerDeps, actor: Actor, from: number, out: NodeJS.
       });
       next += read;
       if (text !== '' && !out.write(text)) await Promise.race([new Promise((resolve) => out.once('drain', resolve)), woken]);
-      if (read < BATCH && !closed) await Promise.race([woken, new Promise((resolve) => setTimeout(resolve, 1000))]);
+      if (read < BATCH && !gone.aborted) await Promise.race([woken, new Promise((resolve) => setTimeout(resolve, 1000))]);
     }
   } finally {
     clearInterval(keepAlive);

@@ -6,13 +6,14 @@ import { authenticate } from './authenticate.ts';
 import { checkAccess } from './check-access.ts';
 import type { Call, Handlers, ServerDeps } from './deps.ts';
 import { serveEvents } from './events.ts';
+import { goneSignal } from './gone-signal.ts';
 import { administrationHandlers } from './handlers/administration.ts';
 import { askingHandlers } from './handlers/asking.ts';
 import { holdingHandlers } from './handlers/holding.ts';
 import { identityHandlers } from './handlers/identity.ts';
 import { logHandlers } from './handlers/log.ts';
 import { sessionHandlers } from './handlers/sessions.ts';
-import { once, type Answered } from './idempotency.ts';
+import { noticingEffects, once, type Answered } from './idempotency.ts';
 import { InFlight } from './in-flight.ts';
 import { openApi } from './open-api.ts';
 import { asProblem, sendProblem } from './send-problem.ts';
@@ -28,7 +29,8 @@ const MOST_CALLS = 100;
  * The HTTP edge: registers every route of the contract, and nothing else changes anything. Answers are checked against
  * the contract as well as questions, so that no field leaves that the contract does not name.
  */
-export async function httpServer(deps: ServerDeps): Promise<FastifyInstance> {
+export async function httpServer(given: ServerDeps): Promise<FastifyInstance> {
+  const deps = { ...given, app: { ...given.app, store: noticingEffects(given.app.store) } };
   const server = Fastify({
     logger: false,
     bodyLimit: LARGEST_BODY,
@@ -69,13 +71,13 @@ function register(server: FastifyInstance, deps: ServerDeps, calls: InFlight, ro
     method: route.method,
     url: route.path,
     handler: async (request, reply) => {
-      const answered = await answer(deps, calls, route, handler, request).catch((error: unknown) => asProblem(deps, error));
+      const answered = await answer(deps, calls, route, handler, request, goneSignal(reply.raw)).catch((error: unknown) => asProblem(deps, error));
       return reply.status(answered.status).type(answered.status >= 400 ? 'application/problem+json' : 'application/json').send(answered.payload);
     },
   });
 }
 
-async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: Handler, request: FastifyRequest): Promise<Answered> {
+async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: Handler, request: FastifyRequest, signal: AbortSignal): Promise<Answered> {
   const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
   const bytes = request.body instanceof Uint8Array ? request.body : null;
   const isPublic = route.access === 'public';
@@ -84,15 +86,13 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   if (actor && !deps.rateLimit.allow(actor.id, 'signed_in')) throw new Refusal('rate_limited', 'too many calls', { hint: 'Wait a few seconds.' });
   if (actor) await checkAccess(deps.app, actor, route.access);
 
-  const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
   const call = {
     actor: actor as Actor,
     params: read(route.params, request.params, '/params'),
     query: read(route.query, request.query, '/query'),
     body: route.body ? read(route.body, parseStrictJson(bytes?.toString() ?? 'null'), '') : undefined,
     clientAddress: address,
-    signal: gone.signal,
+    signal,
   } as Call<RouteName>;
   const run = async (): Promise<Answered> => {
     try {
@@ -106,7 +106,7 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   const leave = actor ? calls.enter(actor.id) : () => undefined;
   if (!leave) throw new Refusal('rate_limited', `you have ${MOST_CALLS} calls under way already`, { hint: 'Wait for their answers.' });
   try {
-    return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps.app, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
+    return actor && route.method !== 'GET' && typeof key === 'string' ? await once(deps, actor, key, `${route.method} ${request.raw.url}`, bytes, run) : await run();
   } finally {
     leave();
   }

@@ -49,8 +49,8 @@ export interface ClientCertificateAsk {
 export interface CertificateAuthority {
   /** PEM: what brokers and clients trust. */
   readonly certificate: string;
-  /** A fresh key and certificate for DNS names and IP addresses, for 90 days. @throws Refusal `invalid_configuration` */
-  issueServer(names: readonly string[], now: Date): ServerCertificate;
+  /** A fresh key and certificate for DNS names and IP addresses, for 90 days unless told. @throws Refusal `invalid_configuration` */
+  issueServer(names: readonly string[], now: Date, seconds?: Seconds): ServerCertificate;
   /** @throws Refusal `invalid_input` for an unsuitable key, `unavailable` when the authority itself has run out */
   issueClient(ask: ClientCertificateAsk): ClientCertificate;
 }
@@ -96,7 +96,7 @@ export function openAuthority(kept: KeyAndCertificate, random: Random): Certific
   const issue = { issuer: name, authorityKey: key, random };
   return {
     certificate: kept.certificate,
-    issueServer: (names, now) => issueServer(issue, names, now, until(now, SERVER_LIFE)),
+    issueServer: (names, now, seconds) => issueServer(issue, names, now, until(now, seconds === undefined ? SERVER_LIFE : seconds * 1000)),
     issueClient: (ask) => issueClient(issue, ask, until(ask.now, Math.min(ask.seconds, LONGEST_CLIENT_CERTIFICATE) * 1000)),
   };
 }

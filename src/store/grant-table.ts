@@ -69,6 +69,8 @@ async function settleParts(sql: Sql, ids: readonly GrantId[]): Promise<void> {
 async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly Grant[]> {
   const where = new Conditions()
     .add('principal_id = $', filter.principal)
+    .concerning('grants', filter.concerning)
+    .add(`exists (select from jsonb_array_elements(entitlement->'stages') stage where stage->'groups' ?| $)`, filter.reviewedBy)
     .add('id in (select grant_id from brevet.grant_parts where target_id = $)', filter.target)
     .add('entitlement_id = $', filter.entitlement)
     .add('state = $', filter.state)

@@ -46,7 +46,6 @@ export function partTable(sql: Sql): PartTable {
     sharing: (targets, account) => sql.rows<PartRow>(
       `select ${PART} from brevet.grant_parts
         where target_id = any($1) and state <> 'absent' and kind = 'brokered_session' and account = $2 order by id`, [targets, account]),
-    nextDue: () => nextDue(sql),
   };
 }
 
@@ -78,28 +77,4 @@ function fencedWrites(sql: Sql): Pick<PartTable, 'plan' | 'present' | 'absent' |
       'due_at = $3, last_error = $4, evidence = coalesce($5, evidence), claimed_until = null, attempts = attempts + 1', 'work is not null',
       id, fence, dueAt, error.slice(0, LONGEST_ERROR), evidence === undefined ? null : JSON.stringify(evidence)),
   };
-}
-
-/**
- * When something may be claimed: the front of each lane on a target that is up, or the end of a claim whose worker died.
- * In the past when work waits already.
- */
-async function nextDue(sql: Sql): Promise<Date | null> {
-  const row = await sql.row<{ next: Date | null }>(
-    `with recursive lanes as (
-       (select work, target_id from brevet.grant_parts where work is not null order by work, target_id limit 1)
-       union all
-       select next.work, next.target_id from lanes cross join lateral (
-         select p.work, p.target_id from brevet.grant_parts p
-          where p.work is not null and (p.work, p.target_id) > (lanes.work, lanes.target_id) order by p.work, p.target_id limit 1) next
-     ), open as (
-       select lanes.work, lanes.target_id from lanes join brevet.targets t on t.id = lanes.target_id where t.unreachable_since is null
-     )
-     select least(
-       (select min(front.due_at) from open cross join lateral (
-          select p.due_at from brevet.grant_parts p
-           where p.work = open.work and p.target_id = open.target_id and p.claimed_until is null order by p.due_at limit 1) front),
-       (select min(p.claimed_until) from open join brevet.grant_parts p
-           on p.work = open.work and p.target_id = open.target_id and p.claimed_until is not null)) as next`);
-  return row?.next ?? null;
 }

@@ -1,4 +1,5 @@
 import type { Page, RequestFilter, RequestTable } from '#app/ports/store.ts';
+import type { RequestId } from '#domain/id.ts';
 import type { AccessRequest } from '#domain/request.ts';
 import type { Review } from '#domain/review.ts';
 import { REQUEST, requestOf, type RequestRow, REVIEW, reviewOf, type ReviewRow } from './rows.ts';
@@ -25,6 +26,9 @@ export function requestTable(sql: Sql): RequestTable {
         order by expires_at limit $2 for no key update skip locked`, [now, limit, except])).map(requestOf),
     countPending: async (principal) => (await sql.row<{ n: number }>(
       `select count(*)::integer as n from brevet.requests where principal_id = $1 and state = 'pending'`, [principal]))?.n ?? 0,
+    // Only its holder extends a grant, and their requests have an index.
+    extending: async (grant) => (await sql.rows<{ id: RequestId }>(
+      'select id from brevet.requests where principal_id = $1 and extends_grant_id = $2', [grant.principal, grant.id])).map(({ id }) => id),
     reviews: async (id) => (await sql.rows<ReviewRow>(
       `select ${REVIEW} from brevet.reviews where request_id = $1 order by created_at, id`, [id])).map(reviewOf),
     insertReview: (review) => insertReview(sql, review),
@@ -52,6 +56,7 @@ async function insertReview(sql: Sql, r: Review): Promise<void> {
 async function list(sql: Sql, filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]> {
   const where = new Conditions()
     .add('principal_id = $', filter.principal)
+    .concerning('requests', filter.concerning)
     .add('state = $', filter.state)
     .add('entitlement_id = $', filter.entitlement)
     .add('id < $', page.before ?? undefined);

@@ -374,6 +374,7 @@ create table brevet.requests (
   constraint requests_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'denied'::text, 'cancelled'::text, 'expired'::text]))),
   constraint requests_ticket_check CHECK (((length(ticket) >= 1) AND (length(ticket) <= 200)))
 );
+CREATE INDEX requests_by_behalf ON brevet.requests USING btree (on_behalf_of_id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX requests_by_principal ON brevet.requests USING btree (principal_id, id DESC);
 CREATE INDEX requests_newest ON brevet.requests USING btree (id DESC);
 CREATE INDEX requests_pending ON brevet.requests USING btree (expires_at) WHERE (state = 'pending'::text);

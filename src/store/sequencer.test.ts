@@ -76,7 +76,7 @@ test('what goes wrong in a batch leaves nothing of it', async () => {
     throw new Error('no key');
   };
   await assert.rejects(sequenceBatch({ roll: sqlRoll(use.db.pool), tree: logTree, sign }), /no key/);
-  const entries = await use.store.transaction((tx) => tx.entries.list({}, 10, null));
+  const { entries } = await use.store.transaction((tx) => tx.entries.list({}, 10, null));
   assert.deepEqual(entries.map(({ index }) => index), [null, null, null]);
   assert.equal(await use.store.transaction((tx) => tx.entries.tile(0, 0)), null);
   await use.sequence();

@@ -17,7 +17,7 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       [id, JSON.stringify(facts)])) === 1,
     renew: (broker, ids, leaseMs) => renew(sql, broker, ids, leaseMs, now),
     standing: (ids) => sql.rows<SessionStanding & { session: SessionId }>(
-      `select s.id as session, s.cut_reason as "cutReason", g.state as "grantState", g.deadline
+      `select s.id as session, s.cut_reason as "cutReason", g.state as "grantState", g.deadline, s.state = 'ended' as ended
          from brevet.sessions s join brevet.grants g on g.id = s.grant_id where s.id = any($1)`, [ids]),
     cut: async (filter, reason) => {
       const where = conditions({ ...filter, live: true }).add('id = any($)', filter.ids);

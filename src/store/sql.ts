@@ -1,3 +1,4 @@
+import type { Concerning } from '#app/ports/store.ts';
 import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
 
 /**
@@ -63,6 +64,14 @@ export class Conditions {
   when(holds: boolean | undefined, text: string): this {
     if (holds === true) this.#texts.push(text);
     return this;
+  }
+
+  /** Two looks at two indexes: as one condition with "or" they would be a look at the whole table. */
+  concerning(table: 'requests' | 'grants', of: Concerning | undefined): this {
+    if (of === undefined) return this;
+    const [principals, behalf] = [this.parameter(of.principals), this.parameter(of.behalf)];
+    return this.when(true, `id in (select id from brevet.${table} where principal_id = any(${principals})
+      union all select id from brevet.${table} where on_behalf_of_id = ${behalf})`);
   }
 
   parameter(value: unknown): string {

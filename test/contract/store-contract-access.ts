@@ -50,7 +50,7 @@ function sessionContract(name: string, open: OpenStore): void {
       same(await tx.sessions.lockLost(until, 5), [], 'a lease is never lengthened');
       await tx.sessions.letLapse(has.grant.id, made.part, later(until, -5_000));
       same((await tx.sessions.lockLost(until, 5)).map((s) => s.id), [made.id], 'the target was read back');
-      same(await tx.sessions.standing([made.id]), [{ session: made.id, cutReason: null, grantState: 'active', deadline: has.grant.deadline }]);
+      same(await tx.sessions.standing([made.id]), [{ session: made.id, cutReason: null, grantState: 'active', deadline: has.grant.deadline, ended: false }]);
 
       const ended = await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
       same(ended, await tx.sessions.byId(made.id));

@@ -248,7 +248,6 @@ function partContract(name: string, open: OpenStore): void {
       const tried = await tx.parts.byId(id);
       same([tried?.prior, tried?.deadline, tried?.attempts, tried?.lastError, tried?.dueAt], [{ roles: [] }, later(tx.now, 1000), 1, 'no answer', later(tx.now, 500)]);
       same(await tx.parts.claim({ ...lane, work: 'provision', now: tx.now }), []);
-      same(await tx.parts.nextDue(), later(tx.now, 500));
       const [again] = await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 500) });
       assert.equal(again?.part.fence, 2);
       assert.equal(await tx.parts.present(id, fence, {}, null), false, 'the fence was lost');
@@ -261,7 +260,6 @@ function partContract(name: string, open: OpenStore): void {
       same(textIn(more?.sealedSecret ?? null), 's');
       assert.equal(await tx.parts.present(id, 3, { oid: 5 }, null), true);
       same(await tx.parts.sealedSecret(id).then(textIn), 's');
-      assert.equal(await tx.parts.nextDue(), null);
 
       await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);
       await tx.parts.due(id, 'provision', tx.now);
@@ -308,7 +306,6 @@ function partContract(name: string, open: OpenStore): void {
       await tx.parts.retry(claimed.part.id, claimed.part.fence, later(tx.now, 60_000), 'down');
       await tx.catalogue.setHealth(id, { checkedAt: tx.now, unreachableSince: tx.now });
       same(await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 60_000) }), []);
-      assert.equal(await tx.parts.nextDue(), null);
       same(await tx.parts.targetsToProbe(later(tx.now, -1)), []);
       same(await tx.parts.targetsToProbe(tx.now), [id]);
       await tx.catalogue.setHealth(id, { unreachableSince: null });

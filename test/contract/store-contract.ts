@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Store } from '#app/ports/store.ts';
+import type { LogCursor, Store } from '#app/ports/store.ts';
 import { grantEnded } from '#domain/events/grant-events.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
 import { catalogue, entitlement, held, later, newId, person, sealedLike, target, textIn } from '../worlds/store-world.ts';
@@ -237,11 +237,11 @@ function logContract(name: string, open: OpenStore): void {
         personal: { subject: subject.id, alg: 'A256GCM', sealed: body.personal.sealed } });
       assert.ok(!entries[0]?.body.includes('private words'));
       same(await tx.entries.from(1, 10), entries.slice(1));
-      same((await tx.entries.list({}, 10, null)).map(({ index }) => index), [1, 0]);
-      same((await tx.entries.list({}, 10, 1)).map(({ index }) => index), [0]);
+      same((await tx.entries.list({}, 10, null)).entries.map(({ index }) => index), [1, 0]);
+      same((await tx.entries.list({}, 10, { below: 1, arrivedBefore: null })).entries.map(({ index }) => index), [0]);
       const [principal, grant, request] = [subject.id, 'grt_x' as const, 'req_x' as const];
       for (const [filter, index] of [[{ principal }, 0], [{ grant }, 1], [{ request }, 1], [{ type: 'test.second' }, 1]] as const) {
-        same((await tx.entries.list(filter, 10, null)).map((e) => e.index), [index]);
+        same((await tx.entries.list(filter, 10, null)).entries.map((e) => e.index), [index]);
       }
       const head = await tx.entries.head();
       assert.equal(head.size, 2);
@@ -250,6 +250,34 @@ function logContract(name: string, open: OpenStore): void {
       assert.equal((await tx.entries.tile(0, 0))?.length, 64);
       assert.equal(await tx.entries.tile(1, 0), null);
     });
+  });
+
+  test(`${name}: a page that ends among entries without a number goes on with the older ones, also when they get theirs meanwhile`, async () => {
+    await using use = await open();
+    const tell = (...types: readonly string[]) => use.store.transaction(async (tx) => {
+      for (const type of types) await tx.log({ type, actor: 'system', data: { grant: 'grt_x' } });
+    });
+    await tell('test.zero', 'test.one');
+    await use.sequence();
+    await tell('test.two', 'test.three', 'test.four');
+    const page = (cursor: LogCursor | null) => use.store.transaction((tx) => tx.entries.list({ grant: 'grt_x' }, 2, cursor));
+    const first = await page(null);
+    const rest = async (): Promise<string[]> => {
+      const seen: string[] = [];
+      for (let { next } = first; next !== null; ) {
+        const more = await page(next);
+        seen.push(...more.entries.map(({ type }) => type));
+        next = more.next;
+      }
+      return seen;
+    };
+    same(first.entries.map(({ index, type }) => [index, type]), [[null, 'test.four'], [null, 'test.three']]);
+    same(await rest(), ['test.two', 'test.one', 'test.zero']);
+    await use.sequence();
+    await tell('test.five');
+    same(await rest(), ['test.two', 'test.one', 'test.zero']);
+    same(await use.store.transaction((tx) => tx.entries.numbersOf('grt_x', [], 4, 3)), [0, 1, 2]);
+    same(await use.store.transaction((tx) => tx.entries.numbersOf('grt_y', ['req_y'], 4, 3)), []);
   });
 
   test(`${name}: with the key provider down nothing new is told of a person, and removals go on`, async () => {
@@ -277,7 +305,7 @@ function logContract(name: string, open: OpenStore): void {
       await tx.principals.erase(subject.id, { name: `erased-${subject.id.slice(4)}`, displayName: 'Erased person' });
       await tx.log({ type: 'test.told', actor: subject.id, data: {}, personal: { subject: subject.id, data: { reason: 'x' } } });
     });
-    const [entry] = await use.store.transaction((tx) => tx.entries.list({}, 1, null));
+    const { entries: [entry] } = await use.store.transaction((tx) => tx.entries.list({}, 1, null));
     same([entry?.index, (JSON.parse(entry?.body ?? '') as { personal: unknown }).personal], [null, null]);
     assert.ok(entry && later(entry.at, 60_000) > new Date());
   });

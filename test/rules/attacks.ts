@@ -88,6 +88,8 @@ export const UNTRIED: Readonly<Record<string, string>> = {
   E02: 'there is no single sign-on',
   E04: 'there is no single sign-on',
   E06: 'no directory is read',
+  E07: 'there are no sessions in a browser',
+  F01: 'there is no console in the browser',
   F02: 'there is no console in the browser',
   F05: 'nothing is received from outside but signed requests',
   F06: 'there is no console in the browser',

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { z } from 'zod';
 import type { Answer } from '#contract/routes.ts';
-import { ask, done, refused, review, told, type Request } from '#test/worlds/asking.ts';
+import { ask, done, hangUp, refused, review, told, type Request } from '#test/worlds/asking.ts';
 import { brevetWorld, type BrevetWorld, type Caller } from '#test/worlds/brevet-world.ts';
 import { storeUrl } from '#test/worlds/database.ts';
 
@@ -60,15 +60,42 @@ test('an Idempotency-Key in many hands at once: one call is made', async () => {
   await cancel(...ids);
 });
 
-test('an Idempotency-Key after a failure of ours may be tried again', async () => {
-  await world.database.pool.query('alter table brevet.reviews rename to reviews_away');
-  const failed = await withKey(they(ada), 'ada-key-6');
-  await world.database.pool.query('alter table brevet.reviews_away rename to reviews');
+const without = async <T>(table: string, work: () => Promise<T>): Promise<T> => {
+  await world.database.pool.query(`alter table brevet.${table} rename to ${table}_away`);
+  try {
+    return await work();
+  } finally {
+    await world.database.pool.query(`alter table brevet.${table}_away rename to ${table}`);
+  }
+};
+
+test('an Idempotency-Key after a failure of ours that changed nothing may be tried again', async () => {
+  const was = await countRequests();
+  const failed = await without('requests', () => withKey(they(ada), 'ada-key-6'));
   const problem = refused(failed, 500, 'internal');
-  assert.doesNotMatch(JSON.stringify(problem), /reviews|relation|42P01/, 'our own failures say nothing of what we are made of');
+  assert.doesNotMatch(JSON.stringify(problem), /brevet\.requests|relation|42P01/, 'our own failures say nothing of what we are made of');
   const second = done(await withKey(they(ada), 'ada-key-6'));
-  assert.equal(second.state, 'pending');
+  assert.deepEqual([second.state, await countRequests()], ['pending', was + 1]);
+  await cancel(second.id);
+});
+
+test('an Idempotency-Key whose call took effect is never done again: when its answer fails, and when that can not be kept', async () => {
+  const was = await countRequests();
+  // The request is sent; showing it reads its reviews.
+  const problem = refused(await without('reviews', () => withKey(they(ada), 'ada-key-7')), 409, 'conflict');
+  assert.match(`${problem.detail} ${problem.hint}`, /may have taken effect.*brevet requests/s);
+  assert.equal(await countRequests(), was + 1);
+  refused(await withKey(they(ada), 'ada-key-7'), 409, 'conflict');
+  assert.equal(await countRequests(), was + 1);
+
+  await world.database.pool.query(`create function brevet.no_close() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+    create trigger no_close before update on brevet.idempotency_keys for each row execute function brevet.no_close()`);
+  const sent = done(await withKey(they(ada), 'ada-key-8'));
+  await world.database.pool.query('drop trigger no_close on brevet.idempotency_keys; drop function brevet.no_close()');
+  assert.match(refused(await withKey(they(ada), 'ada-key-8'), 409, 'conflict').hint ?? '', /brevet requests/);
+  assert.equal(await countRequests(), was + 2);
   const { items } = done(await they(ada).get<Answer<'requests'>>('/api/v1/requests?state=pending&limit=100'));
+  assert.ok(items.some((one) => one.id === sent.id));
   await cancel(...items.map((one) => one.id));
 });
 
@@ -91,6 +118,15 @@ test('the inbox is read page by page, oldest first, and holds only what is the v
   assert.deepEqual(done(await they(ada).get<Answer<'requests'>>('/api/v1/requests?view=inbox&limit=3')).items, []);
   await cancel(...sent);
   if (own !== undefined) done(await they(noor).post(`/api/v1/requests/${own}/cancel`));
+});
+
+test('H02 clients that hang up at once leave no call behind', async () => {
+  const asked = await ask(they(ada), { inHours: 1 });
+  const path = `/api/v1/requests/${asked.id}?waitSeconds=30`;
+  for (let n = 0; n < 110; n++) await hangUp(world, they(ada), path);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  done(await they(ada).get('/api/v1/me'));
+  await cancel(asked.id);
 });
 
 test('lists are read page by page, newest first, each once, also while new things come', async () => {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import type { Answer } from '#contract/routes.ts';
 import { signRequest } from '#contract/request-signature.ts';
-import { ask, done, refused, review, whenTrue } from '#test/worlds/asking.ts';
+import { ask, done, hangUp, refused, review, whenTrue } from '#test/worlds/asking.ts';
 import { brevetWorld, type BrevetWorld, type Caller } from '#test/worlds/brevet-world.ts';
 
 let world: BrevetWorld;
@@ -130,4 +130,11 @@ test('B13 a stream ends with the key that signed for it, and with the person', a
   done(await they(sam).post('/api/v1/principals/noor/disable'));
   await reviewers.until(() => reviewers.over);
   assert.ok(!reviewers.events.some((event) => event.type === 'principal.disabled'));
+});
+
+test('H02 clients that hang up at once leave no stream behind', async () => {
+  for (let n = 0; n < 20; n++) await hangUp(world, they(lea), PATH);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await using stream = await Stream.open(they(lea));
+  assert.equal(stream.over, false);
 });

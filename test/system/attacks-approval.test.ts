@@ -27,7 +27,7 @@ async function idOf(name: string): Promise<PrincipalId> {
 }
 
 async function actor(name: string): Promise<Actor> {
-  return { id: await idOf(name), authentication: { method: 'key', at: new Date(), phishingResistant: false, by: 'test' }, clientAddress: null };
+  return { id: await idOf(name), authentication: { method: 'link', at: new Date(), phishingResistant: false, by: 'test' }, clientAddress: null };
 }
 
 test('A01 requester approves own request', async () => {

@@ -90,7 +90,7 @@ test('F04 parameters given twice, unknown methods, method overrides', async () =
 });
 
 test('F04 every route that is served is classified', async () => {
-  const server = await httpServer({ version: 'test' } as ServerDeps);
+  const server = await httpServer({ version: 'test', app: {} } as ServerDeps);
   const at: string[] = [];
   const served = server.printRoutes({ commonPrefix: false }).split('\n').flatMap((line) => {
     const [, indent = '', path = '', methods = ''] = /^([│ ]*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?/.exec(line) ?? [];

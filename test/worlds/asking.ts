@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { SourceFile } from '#app/configuration/read-files.ts';
 import { Problem, type ProblemCode } from '#contract/problem.ts';
@@ -105,4 +106,16 @@ export async function sendTarget(world: BrevetWorld, target: string, options: { 
   sent.end();
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return { status: response.statusCode ?? 0, body: await text(response) };
+}
+
+/** Sends a signed GET and is gone before anybody could answer. */
+export async function hangUp(world: BrevetWorld, as: Caller, target: string): Promise<void> {
+  const { hostname, port, host } = new URL(world.address);
+  const signed = signRequest({ method: 'GET', authority: host, target, headers: {} }, null, as, { created: Math.floor(Date.now() / 1000), nonce: randomBytes(18) });
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  const lines = Object.entries({ host, ...signed }).map(([name, value]) => `${name}: ${value}\r\n`);
+  await new Promise((resolve) => socket.end(`GET ${target} HTTP/1.1\r\n${lines.join('')}\r\n`, () => resolve(null)));
+  socket.destroy();
+  await once(socket, 'close');
 }

@@ -157,6 +157,7 @@ function moreRows(grant: string, session: string): Rows {
   return {
     'requests, view=inbox': get('/api/v1/requests?view=inbox'),
     'requests, view=all': get('/api/v1/requests?view=all'),
+    'grants, view=reviewed': get('/api/v1/grants?view=reviewed'),
     'grants, view=all': get('/api/v1/grants?view=all'),
     'sessions, view=all': get('/api/v1/sessions?view=all'),
     'logEntries, all': get('/api/v1/log/entries'),

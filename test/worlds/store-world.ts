@@ -50,7 +50,7 @@ export function review(of: AccessRequest, reviewer: Principal, now: Date, more: 
   return {
     id: newId('review', now), request: of.id, requestHash: of.hash, stage: 0, reviewer: reviewer.id as Id<'person'>, decision: 'approve', reason: 'fine',
     narrowed: { durationSeconds: 300 }, createdAt: now,
-    authentication: { method: 'key', at: now, phishingResistant: true, by: 'key_1' }, ...more,
+    authentication: { method: 'link', at: now, phishingResistant: true, by: 'key_1' }, ...more,
   };
 }
 

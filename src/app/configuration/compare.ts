@@ -43,7 +43,7 @@ export async function readState(tx: Tx): Promise<State> {
   }
   const folders = await tx.catalogue.folders();
   const folderName = new Map(folders.map((folder) => [folder.id as string, folder.name]));
-  for (const folder of folders) put('folder', folder.name, { title: folder.title, administrators: groupName.get(folder.administrators ?? '') ?? null });
+  for (const folder of folders) put('folder', folder.name, { title: folder.title });
   const targets = await tx.catalogue.targets();
   const targetName = new Map(targets.map((target) => [target.id as string, target.name]));
   for (const target of targets) {
@@ -68,7 +68,7 @@ export function wantedState({ desired, targets, entitlements }: Resolved): Reado
   for (const [name, one] of Object.entries(desired.people)) wanted.set(key('person', name), { name: one.name, administrator: one.administrator });
   for (const [name, one] of Object.entries(desired.workloads)) wanted.set(key('workload', name), { name: one.name, owner: one.owner });
   for (const [name, one] of Object.entries(desired.groups)) wanted.set(key('group', name), { title: one.title ?? '', members: [...new Set(one.members)].sort() });
-  for (const [name, one] of Object.entries(desired.folders)) wanted.set(key('folder', name), { title: one.title ?? '', administrators: one.administrators ?? null });
+  for (const [name, one] of Object.entries(desired.folders)) wanted.set(key('folder', name), { title: one.title ?? '' });
   for (const [name, config] of targets) {
     const target = desired.targets[name];
     wanted.set(key('target', name), { type: target?.type ?? '', folder: target?.folder ?? null, config });
@@ -118,7 +118,7 @@ export function compareStates(current: State, wanted: ReadonlyMap<string, Plain>
 
 /** Groups and folders stay as names for ever; retired, they are empty. */
 function isEmptyGroup(kind: ObjectKind, { value }: Current): boolean {
-  return kind === 'folder' ? value['administrators'] === null : kind === 'group' && Array.isArray(value['members']) && value['members'].length === 0;
+  return kind === 'folder' || kind === 'group' && Array.isArray(value['members']) && value['members'].length === 0;
 }
 
 function linesOf(was: Plain, will: Plain): string[] {

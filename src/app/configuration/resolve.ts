@@ -49,8 +49,8 @@ export function resolve(app: App, desired: Desired, people: ReadonlySet<string>)
   const demand: Demand = (known, kind, name, place) => {
     if (!known.has(name)) findings.push(finding('unknown_name', `there is no ${kind} "${name}".${didYouMean(name, known)}`.replace(/\.$/, ''), place));
   };
-  const named = (kind: 'people' | 'workloads' | 'groups' | 'folders') => new Set(Object.keys(desired[kind]));
-  const [persons, groups, folders] = [new Set([...people, ...named('people')]), named('groups'), named('folders')];
+  const named = (kind: 'people' | 'workloads' | 'folders') => new Set(Object.keys(desired[kind]));
+  const [persons, folders] = [new Set([...people, ...named('people')]), named('folders')];
   const everybody = new Set([...persons, ...named('workloads')]);
 
   for (const [name, group] of Object.entries(desired.groups)) {
@@ -58,9 +58,6 @@ export function resolve(app: App, desired: Desired, people: ReadonlySet<string>)
   }
   for (const [name, workload] of Object.entries(desired.workloads)) {
     demand(persons, 'person', workload.owner, desired.whereIs('workloads', name));
-  }
-  for (const [name, folder] of Object.entries(desired.folders)) {
-    if (folder.administrators) demand(groups, 'group', folder.administrators, desired.whereIs('folders', name));
   }
   const targets = new Map<string, JsonObject>();
   for (const [name, target] of Object.entries(desired.targets)) {

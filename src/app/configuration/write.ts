@@ -60,8 +60,7 @@ async function writeFolder({ app, tx, resolved }: Writing, { name }: Change): Pr
   const wanted = resolved.desired.folders[name];
   const before = (await tx.catalogue.folders()).find((folder) => folder.name === name);
   const id: FolderId = before?.id ?? app.newId('folder', tx.now);
-  const administrators = (await tx.catalogue.groups()).find((group) => group.name === wanted?.administrators);
-  await tx.catalogue.saveFolder({ id, name, title: wanted?.title ?? '', administrators: administrators?.id ?? null });
+  await tx.catalogue.saveFolder({ id, name, title: wanted?.title ?? '', administrators: null });
 }
 
 async function writeTarget({ app, tx, resolved, by }: Writing, { name, change }: Change): Promise<void> {

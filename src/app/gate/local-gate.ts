@@ -14,7 +14,7 @@ import { waitForGrant } from './wait-for-grant.ts';
  * It remembers which sessions its brokers carry only to know whom to wake: the truth is in the store.
  */
 export function localGate(app: App, identity: Identity): Gate & Disposable {
-  const carried = new Map<SessionId, OpenSession['broker']>();
+  const carried = new Set<SessionId>();
   const listeners = new Set<(order: SessionOrder) => void>();
   const waiting = new Map<string, number>();
 
@@ -39,7 +39,7 @@ export function localGate(app: App, identity: Identity): Gate & Disposable {
     },
     async open(ask, signal) {
       const answer = await openOrRefuse(app, ask, signal, waiting);
-      if ('session' in answer) carried.set(answer.session, ask.broker);
+      if ('session' in answer) carried.add(answer.session);
       return answer;
     },
     started: (session, facts) => startSession(app, session, facts),
@@ -94,10 +94,14 @@ function asRefusal(error: unknown): GateRefusal {
 }
 
 /** One look at all carried sessions: the reasons that others wrote, and deadlines that moved. */
-async function passOnOrders(app: App, carried: ReadonlyMap<SessionId, OpenSession['broker']>, listeners: ReadonlySet<(order: SessionOrder) => void>): Promise<void> {
+async function passOnOrders(app: App, carried: Set<SessionId>, listeners: ReadonlySet<(order: SessionOrder) => void>): Promise<void> {
   if (carried.size === 0) return;
-  const orders = await app.store.transaction(async (tx) => (await tx.sessions.standing([...carried.keys()])).map((standing) => orderFrom(standing, tx.now)));
-  for (const order of orders) {
-    for (const listener of listeners) listener(order);
+  const asked = [...carried];
+  const { standings, now } = await app.store.transaction(async (tx) => ({ standings: await tx.sessions.standing(asked), now: tx.now }));
+  for (const standing of standings) {
+    for (const listener of listeners) listener(orderFrom(standing, now));
   }
+  // A broker that died tells of no end: what the store counts as ended is not carried any more.
+  const live = new Set(standings.filter((one) => !one.ended).map((one) => one.session));
+  for (const session of asked) if (!live.has(session)) carried.delete(session);
 }

@@ -85,7 +85,7 @@ function once<Args extends readonly [unknown?, ...unknown[]], T>(read: (...args:
 }
 
 /** What a session's standing asks of its broker. */
-export function orderFrom({ session, cutReason, grantState, deadline }: SessionStanding, now: Date): SessionOrder {
+export function orderFrom({ session, cutReason, grantState, deadline }: Omit<SessionStanding, 'ended'>, now: Date): SessionOrder {
   if (cutReason !== null) return cut(session, cutReason);
   if (grantState !== 'active' || deadline === null) return cut(session, 'grant_ended');
   if (deadline <= now) return cut(session, 'deadline');

@@ -146,8 +146,15 @@ export interface PolicyTable {
   publish(version: number, sources: readonly PolicySource[], by: PrincipalId | null, at: Date): Promise<void>;
 }
 
+/** Whose requests or grants: those of any of these principals, and those that anybody asked for on behalf of a person. */
+export interface Concerning {
+  readonly principals: readonly PrincipalId[];
+  readonly behalf: PrincipalId;
+}
+
 export interface RequestFilter {
   readonly principal?: PrincipalId;
+  readonly concerning?: Concerning;
   readonly state?: RequestState;
   readonly entitlement?: EntitlementId;
 }
@@ -163,12 +170,17 @@ export interface RequestTable {
   /** Locks, skipping locked, up to `limit` pending requests that expired by `now`. */
   lockExpired(now: Date, limit: number, except?: readonly RequestId[]): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
+  /** Every request that asked for more time of this grant, whatever became of it. */
+  extending(grant: Pick<Grant, 'id' | 'principal'>): Promise<readonly RequestId[]>;
   reviews(id: RequestId): Promise<readonly Review[]>;
   insertReview(review: Review): Promise<void>;
 }
 
 export interface GrantFilter {
   readonly principal?: PrincipalId;
+  readonly concerning?: Concerning;
+  /** Only grants with a stage of any of these groups. */
+  readonly reviewedBy?: readonly GroupId[];
   readonly target?: TargetId;
   readonly entitlement?: EntitlementId;
   readonly state?: Grant['state'];
@@ -254,7 +266,6 @@ export interface PartTable {
   liveObjects(names: readonly string[]): Promise<ReadonlySet<string>>;
   /** Live parts that sign in as a stored account of one of these targets, in order of age. */
   sharing(targets: readonly TargetId[], account: string): Promise<readonly GrantPart[]>;
-  nextDue(): Promise<Date | null>;
 }
 
 export interface SessionFilter {
@@ -269,6 +280,7 @@ export interface SessionStanding {
   readonly cutReason: SessionEndReason | null;
   readonly grantState: Grant['state'];
   readonly deadline: Date | null;
+  readonly ended: boolean;
 }
 
 export interface SessionTable {
@@ -371,6 +383,21 @@ export interface EntryFilter {
   readonly type?: string;
 }
 
+/**
+ * Where a page of the log ended: the next one holds what has a number below `below`. A page that ended among the entries
+ * without a number goes on with those that arrived before its last one, too, whether or not they have got one meanwhile.
+ */
+export interface LogCursor {
+  readonly below: number;
+  readonly arrivedBefore: number | null;
+}
+
+export interface LogPage {
+  readonly entries: readonly StoredEntry[];
+  /** `null` on the last page. */
+  readonly next: LogCursor | null;
+}
+
 /** What an operator watches. */
 export interface Counts {
   readonly grants: Readonly<Partial<Record<Grant['state'], number>>>;
@@ -385,7 +412,10 @@ export interface EntryTable {
   counts(): Promise<Counts>;
   /** Sequenced entries from an index on, in order. */
   from(index: number, limit: number): Promise<readonly StoredEntry[]>;
-  list(filter: EntryFilter, limit: number, before: number | null): Promise<readonly StoredEntry[]>;
+  /** Newest first: what has no number yet comes before everything that has. */
+  list(filter: EntryFilter, limit: number, cursor: LogCursor | null): Promise<LogPage>;
+  /** The numbers below `size`, rising, of at most `limit` entries about a grant or any of these requests. */
+  numbersOf(grant: GrantId, requests: readonly RequestId[], size: number, limit: number): Promise<readonly number[]>;
   /** Newest sequenced size and the checkpoint that covers it. */
   head(): Promise<{ readonly size: number; readonly checkpoint: string | null }>;
   tile(level: number, number: number): Promise<Uint8Array | null>;

@@ -24,7 +24,7 @@ export function authenticateKey(app: App, id: KeyId, nonce: string, spend: boole
     if (spend) await tx.credentials.touchKey(id, tx.now);
     return {
       id: key.principal,
-      authentication: { method: 'key', at: key.signedInAt, phishingResistant: false, by: key.id },
+      authentication: { method: key.signInMethod, at: key.signedInAt, phishingResistant: false, by: key.id },
       clientAddress,
     };
   });

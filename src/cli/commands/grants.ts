@@ -12,6 +12,7 @@ import { renderRequest } from './render-request.ts';
 
 interface ListOptions {
   readonly all?: true;
+  readonly reviewed?: true;
   readonly ended?: true;
   readonly overdue?: true;
   readonly person?: string;
@@ -29,10 +30,11 @@ export function addGrants(shell: Shell): void {
   const { program } = shell;
   shell.leaf<ListOptions>(program, {
     use: 'grants',
-    about: 'List live grants: yours, or all',
+    about: 'List live grants: yours, those you may revoke, or all',
     examples: ['brevet grants', 'brevet grants --all --overdue', 'brevet grants --all --person ana --ended --json'],
     options: (command) => command
       .option('--all', 'those of everybody (administrators)')
+      .option('--reviewed', 'those that you may revoke as a reviewer')
       .option('--ended', 'ended ones as well')
       .option('--overdue', 'only those whose removal is due and not yet verified')
       .option('--person <name>', 'only those of this principal')
@@ -84,7 +86,7 @@ export function addGrants(shell: Shell): void {
 
 async function list(run: Run, _: readonly string[], options: ListOptions): Promise<void> {
   const client = await run.client();
-  const view: 'all' | 'mine' = options.all ? 'all' : 'mine';
+  const view: 'all' | 'reviewed' | 'mine' = options.all ? 'all' : options.reviewed ? 'reviewed' : 'mine';
   const query = {
     view,
     ...(options.ended || options.overdue ? {} : { live: 'true' as const }),

@@ -127,7 +127,7 @@ async function stateOf({ server }: Demo, id: string): Promise<string> {
 async function numbered({ server }: Demo, id: string): Promise<boolean> {
   return await server.app.store.transaction(async (tx) => {
     const { size } = await tx.entries.head();
-    const [last] = await tx.entries.list({ grant: id as `grt_${string}` }, 1, null);
+    const { entries: [last] } = await tx.entries.list({ grant: id as `grt_${string}` }, 1, null);
     return last?.type === 'grant.ended' && last.index !== null && last.index < size;
   });
 }

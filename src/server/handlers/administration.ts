@@ -1,13 +1,13 @@
 import { connectorFor, type App } from '#app/app.ts';
 import { judgeRequest } from '#app/judge-request.ts';
-import { actorContext, knowPrincipal, policyPrincipal, type Actor } from '#app/actor.ts';
-import { currentPolicies, policyResource } from '#app/ask-policy.ts';
+import type { Actor } from '#app/actor.ts';
+import { currentPolicies } from '#app/ask-policy.ts';
 import { applyConfiguration, planConfiguration, type ConfigurationPlan } from '#app/configuration/apply-configuration.ts';
 import { revokeEverything } from '#app/revoke-everything.ts';
 import { setCredential } from '#app/set-credential.ts';
+import { simulatePolicy } from '#app/simulate-policy.ts';
 import { openTarget } from '#app/target-access.ts';
-import type { PolicyContext } from '#app/ports/policy.ts';
-import type { Answer, Body } from '#contract/routes.ts';
+import type { Answer } from '#contract/routes.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { Target } from '#domain/entitlement.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
@@ -64,7 +64,10 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
     async testPolicies({ actor, body }) {
       return policyTools.test(body.sources ?? (await published(actor)).sources, body.tests);
     },
-    simulatePolicies: ({ actor, body }) => simulate(deps, actor, body),
+    async simulatePolicies({ actor, body: { action, principal, entitlement, context, sources } }) {
+      const verdict = await simulatePolicy(app, actor, { action, principal, entitlement: entitlement ?? null, facts: context ?? {}, sources: sources ?? null });
+      return { verdict: wireVerdict(verdict), explanation: [...deps.wording.explain(verdict)] };
+    },
     doctor: ({ actor }) => deps.diagnose(actor),
   };
 }
@@ -109,28 +112,4 @@ async function presentTarget(directory: Directory, target: Target): Promise<Answ
     },
     entitlements: entitlements.map(entitlementRef),
   };
-}
-
-/** What policy would say of somebody, with facts of the caller's choosing in place of those of the moment. */
-async function simulate({ app, policyTools, wording }: ServerDeps, actor: Actor, body: Body<'simulatePolicies'>): Promise<Answer<'simulatePolicies'>> {
-  const { question, sources } = await viewing(app, actor, async ({ tx }) => {
-    const named = await tx.principals.byName(body.principal);
-    const known = named && (await knowPrincipal(tx, named.id));
-    if (!known) throw new Refusal('not_found', `there is nobody called "${body.principal}"`, { field: '/principal' });
-    const entitlement = body.entitlement === undefined ? null : await tx.catalogue.entitlementByName(body.entitlement);
-    if (body.entitlement !== undefined && !entitlement) throw new Refusal('not_found', `there is no entitlement "${body.entitlement}"`, { field: '/entitlement' });
-    const usual = { ...actorContext(actor, tx.now), ...(entitlement ? { durationSeconds: entitlement.defaultDuration } : {}) };
-    const facts = Object.entries({ ...usual, ...body.context }).filter(([, value]) => value !== null);
-    return {
-      question: {
-        action: body.action,
-        principal: policyPrincipal(known),
-        resource: entitlement ? await policyResource(tx, entitlement) : null,
-        context: Object.fromEntries(facts) as unknown as PolicyContext,
-      },
-      sources: body.sources ?? (await currentPolicies(tx)).sources,
-    };
-  });
-  const verdict = policyTools.decide(sources, question);
-  return { verdict: wireVerdict(verdict), explanation: [...wording.explain(verdict)] };
 }

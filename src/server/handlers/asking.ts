@@ -3,7 +3,7 @@ import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
 import { untilSettled } from '#app/request-changes.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
-import { seeRequest } from '#app/visibility.ts';
+import { concerning, seeRequest } from '#app/visibility.ts';
 import type { Body } from '#contract/routes.ts';
 import { parseDuration } from '#domain/duration.ts';
 import type { Entitlement } from '#domain/entitlement.ts';
@@ -36,7 +36,7 @@ export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | '
       viewing(app, actor, async (directory) => {
         const { tx, viewer } = directory;
         if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all requests');
-        const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { principal: actor.id } : {}) };
+        const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { concerning: await concerning(tx, viewer) } : {}) };
         const plain = async () => {
           const rows = await tx.requests.list(filter, pageOf(query));
           return { rows, next: nextOf(rows, query.limit) };

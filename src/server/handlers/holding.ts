@@ -4,7 +4,7 @@ import { issueConnectionToken } from '#app/issue-connection-token.ts';
 import { untilSettled } from '#app/request-changes.ts';
 import { revokeGrant } from '#app/revoke-grant.ts';
 import { submitExtension } from '#app/submit-extension.ts';
-import { seeGrant, seeRequest } from '#app/visibility.ts';
+import { concerning, seeGrant, seeRequest } from '#app/visibility.ts';
 import { isId, type GrantId } from '#domain/id.ts';
 import type { GrantState } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
@@ -28,10 +28,12 @@ export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
         const person = query.person === undefined ? null : await tx.principals.byName(query.person);
         const target = query.target === undefined ? null : await tx.catalogue.targetByName(query.target);
         if ((query.person !== undefined && !person) || (query.target !== undefined && !target)) return { items: [], next: null };
-        const principal = query.view === 'mine' ? actor.id : person?.id;
         const rows = await tx.grants.list(
           {
-            ...(principal ? { principal } : {}),
+            ...(person ? { principal: person.id } : {}),
+            ...(query.view === 'mine' ? { concerning: await concerning(tx, viewer) } : {}),
+            // What reviewers may take away: that has an end of its own.
+            ...(query.view === 'reviewed' ? { reviewedBy: viewer.memberships.map((one) => one.group), live: true } : {}),
             ...(target ? { target: target.id } : {}),
             ...(query.live === 'true' ? { live: true } : {}),
             ...(query.overdue === 'true' ? { overdue: true } : {}),

@@ -1,4 +1,5 @@
 import { targetSecrets } from '#app/target-access.ts';
+import { isOwn } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
@@ -19,7 +20,7 @@ export async function presentGrant(directory: Directory, broker: BrokerAddress |
   const live = await tx.sessions.list({ grant: grant.id, live: true }, { before: null, limit: 1000 });
   const holder = await directory.known(grant.principal);
   const me = viewer.principal.id;
-  const mine = [grant.principal, grant.onBehalfOf, holder?.principal.owner ?? null].includes(me);
+  const mine = isOwn(me, grant, holder?.principal.owner ?? null);
   const active = grant.state === 'active';
   const ending = grant.state === 'revoking' || grant.state === 'ended';
   const groups = new Set(viewer.memberships.map((membership) => membership.group));

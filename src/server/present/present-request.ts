@@ -5,6 +5,7 @@ import type { AccessRequest } from '#domain/request.ts';
 import { agreedScope, analyzeReview, progressOf, type Review } from '#domain/review.ts';
 import type { Verdict } from '#app/ports/policy.ts';
 import { isDisabled } from '#app/actor.ts';
+import { isOwn } from '#app/visibility.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
 
 type Wire = Answer<'request'>;
@@ -25,7 +26,7 @@ export async function presentRequest(directory: Directory, wording: Wording, req
   const requester = await directory.known(request.principal);
   const analysis = requester && analyzeReview(request, reviews, { reviewer: directory.viewer.principal, memberships: directory.viewer.memberships, requester: requester.principal }, tx.now);
   const decide = { allowed: analysis?.allowed ?? false, reason: analysis?.unsatisfied[0]?.message ?? null };
-  const mine = [request.principal, request.onBehalfOf].includes(directory.viewer.principal.id);
+  const mine = isOwn(directory.viewer.principal.id, request, requester?.principal.owner ?? null);
   const verdict = request.verdict as unknown as Verdict;
   return {
     id: request.id,
