@@ -84,7 +84,10 @@ async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly
 
 async function lockLive(sql: Sql, of: Parameters<GrantTable['lockLive']>[0]): Promise<readonly Grant[]> {
   const where = new Conditions();
-  if ('principal' in of) where.add('$ in (principal_id, on_behalf_of_id)', of.principal);
+  if ('principal' in of) {
+    const them = where.parameter([of.principal].flat());
+    where.when(true, `(principal_id = any(${them}) or on_behalf_of_id = any(${them}))`);
+  }
   else if ('target' in of) where.add(`id in (select grant_id from brevet.grant_parts where state <> 'absent' and target_id = $)`, of.target);
   else where.add('entitlement_id = $', of.entitlement);
   const rows = await sql.rows<GrantRow>(
