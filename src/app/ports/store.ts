@@ -180,8 +180,11 @@ export interface GrantTable {
   lockOverdue(before: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking` with every part absent and no live session. */
   lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
-  /** Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. */
-  revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void>;
+  /**
+   * Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. Answers the
+   * parts that nobody had ever claimed: they were never touched, and are absent by this.
+   */
+  revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
   /**
    * What `advance` may find to do, by one look at the fronts of indexes, locking nothing: more rather than less. Each word
