@@ -38,7 +38,7 @@ export async function becomeGrant(app: App, tx: Tx, request: AccessRequest, revi
     endedAt: null,
     overdueAt: null,
   };
-  // Locked, so that a disabling that runs at the same time either sees this grant or is seen here (B13).
+  // Held since before the request was: a disabling that runs at the same time either sees this grant or is seen here (B13).
   const holder = await tx.principals.lock(request.principal);
   if (!holder || holder.disabledAt !== null) throw new Refusal('wrong_state', 'the requester is disabled');
   const requester = request.onBehalfOf === null ? holder : await tx.principals.byId(request.onBehalfOf);

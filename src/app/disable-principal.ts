@@ -3,7 +3,7 @@ import type { PersonId, PrincipalId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from './actor.ts';
 import type { App } from './app.ts';
-import { takeFromPrincipal, type Taken } from './revoke-everything.ts';
+import { takeFromPrincipals, type Taken } from './revoke-everything.ts';
 
 /**
  * Shuts somebody out: their grants end, their sessions are cut, their requests are withdrawn, and so are those of the
@@ -25,17 +25,12 @@ export function disablePrincipal(app: App, actor: Actor, id: PrincipalId): Promi
       await tx.principals.update({ ...principal, disabledAt: tx.now });
       await tx.log(principalDisabled(id, actor.id));
     }
-    const own = await takeFromPrincipal(tx, id, 'identity_disabled', actor.id, null);
-    const owned = principal.kind === 'person' ? await tx.principals.ownedBy(id as PersonId) : [];
+    const owned = principal.kind === 'person' ? (await tx.principals.ownedBy(id as PersonId)).map((workload) => workload.id).toSorted() : [];
+    for (const workload of owned) await tx.principals.lock(workload);
+    const taken = await takeFromPrincipals(tx, [id, ...owned], 'identity_disabled', actor.id, null);
     // Enabled again, they do not find what they had got before still good.
-    for (const one of [principal, ...owned]) await tx.credentials.revokeIssued(one.id, tx.now);
-    const theirs: Taken[] = [];
-    for (const workload of owned) theirs.push(await takeFromPrincipal(tx, workload.id, 'identity_disabled', actor.id, null));
-    return [own, ...theirs].reduce((sum, taken) => ({
-      grants: [...sum.grants, ...taken.grants],
-      requests: [...sum.requests, ...taken.requests],
-      sessions: sum.sessions + taken.sessions,
-    }));
+    for (const one of [id, ...owned]) await tx.credentials.revokeIssued(one, tx.now);
+    return taken;
   });
 }
 

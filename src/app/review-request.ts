@@ -21,7 +21,7 @@ export interface ReviewInput {
 }
 
 /**
- * One reviewer decides. Everything is read again inside this transaction, under the request's lock: who the reviewer is
+ * One reviewer decides. Everything is read again inside this transaction, under the requester's and the request's lock: who the reviewer is
  * now, the groups, the policy, the other reviews (A03). One denial ends it; the last approval of the last stage makes
  * the grant.
  * @throws Refusal `own_request`, `not_a_reviewer`, `already_reviewed`, `wrong_state`, `stale_hash`, `policy_denied`,
@@ -37,6 +37,9 @@ export async function reviewRequest(app: App, actor: Actor, id: RequestId, input
 }
 
 async function reviewIn(app: App, tx: Tx, actor: Actor, id: RequestId, input: ReviewInput): Promise<AccessRequest> {
+  // The requester first, then the request (ports/store.ts): a disabling takes them in the same order.
+  const asked = await tx.requests.byId(id);
+  if (asked) await tx.principals.lock(asked.principal);
   const request = await tx.requests.lock(id);
   if (!request) throw new Refusal('not_found', 'there is no such request');
   const reviewer = await knowActor(tx, actor.id);

@@ -1,18 +1,34 @@
-import type { Grant } from '#domain/grant.ts';
+import type { Grant, Session } from '#domain/grant.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { GrantId, PersonId, PrincipalId, RequestId } from '#domain/id.ts';
 import type { AccessRequest } from '#domain/request.ts';
 import type { Known } from './actor.ts';
 import type { Concerning, Tx } from './ports/store.ts';
 
+/** Whether somebody belongs to one of its stages: they approved it, or could have. */
+export function isReviewerOf({ memberships }: Known, { entitlement }: Pick<AccessRequest | Grant, 'entitlement'>): boolean {
+  const mine = new Set(memberships.map((membership) => membership.group));
+  return entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group)));
+}
+
+/** Its reviewers and administrators take a grant away. */
+export function mayRevoke(known: Known, grant: Pick<Grant, 'entitlement'>): boolean {
+  return known.principal.administrator || isReviewerOf(known, grant);
+}
+
+/** Whoever may revoke the grant ends a session under it, and so does its holder. */
+export function mayEndSession(known: Known, session: Pick<Session, 'principal'>, grant: Pick<Grant, 'entitlement'>): boolean {
+  return known.principal.id === session.principal || mayRevoke(known, grant);
+}
+
 /**
  * Who may know of a request or grant: who asked, for whom, the owner of the workload that asked, whoever belongs to one
  * of its stages, and administrators. To everybody else it does not exist (A09).
  */
-export async function maySee(tx: Tx, { principal, memberships }: Known, of: Pick<AccessRequest | Grant, 'principal' | 'onBehalfOf' | 'entitlement'>): Promise<boolean> {
+export async function maySee(tx: Tx, known: Known, of: Pick<AccessRequest | Grant, 'principal' | 'onBehalfOf' | 'entitlement'>): Promise<boolean> {
+  const { principal } = known;
   if (principal.administrator || principal.id === of.principal || principal.id === of.onBehalfOf) return true;
-  const mine = new Set(memberships.map((membership) => membership.group));
-  if (of.entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group)))) return true;
+  if (isReviewerOf(known, of)) return true;
   const holder = await tx.principals.byId(of.principal);
   return holder?.owner === principal.id;
 }

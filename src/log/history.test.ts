@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GRANT_STATES, REQUEST_STATES, SESSION_STATES } from '#domain/lifecycle.ts';
+import { GRANT_STATES, PART_STATES, REQUEST_STATES, SESSION_STATES } from '#domain/lifecycle.ts';
 import { entriesOfLog, entryOf, lifeOfGrant, numberedId } from '#test/worlds/log-world.ts';
 import type { LogEntry } from './entry.ts';
 import { type Coverage, History, stepOf } from './history.ts';
@@ -21,6 +21,7 @@ const [request, grant, session] = [numberedId('request', 1), numberedId('grant',
 test('every state of the tables has its event', () => {
   for (const state of REQUEST_STATES) assert.ok(stepOf(state === 'pending' ? 'request.submitted' : `request.${state}`), state);
   for (const state of GRANT_STATES) assert.ok(stepOf(`grant.${state}`), state);
+  for (const state of PART_STATES.slice(1)) assert.ok(stepOf(`grant.part_${state}`), state);
   for (const state of SESSION_STATES) assert.ok(stepOf(state === 'pending' ? 'session.opened' : `session.${state}`), state);
 });
 
@@ -43,6 +44,28 @@ test('a grant is not ended while a session of it lives, and a session needs a li
   assert.match(faults([...life, late]).join(), /10: session .* begins while its grant .* is ended/);
 });
 
+/** A life with two parts, told as the product tells it. */
+const [one, two] = [numberedId('part', 1), numberedId('part', 2)];
+const told = (type: string, part: string): LogEntry => entryOf(type, { grant, part });
+const parted: LogEntry[] = life.flatMap((entry) => {
+  if (entry.type === 'grant.scheduled') return [{ ...entry, data: { ...entry.data, parts: [{ part: one }, { part: two }] } }];
+  if (entry.type === 'grant.activating') return [entry, told('grant.part_present', one), told('grant.part_present', two)];
+  if (entry.type === 'grant.ended') return [told('grant.part_removing', one), told('grant.part_absent', one), told('grant.part_removing', two), told('grant.part_absent', two), entry];
+  return [entry];
+});
+const leftOut = (type: string, part: string): LogEntry[] => parted.filter((entry) => entry.type !== type || entry.data['part'] !== part);
+
+test('invariant 6: a grant is not ended before every part was read back and is absent, nor active before each is present', () => {
+  for (const coverage of ['whole', 'selection'] as const) {
+    assert.deepEqual(faults(parted, coverage), []);
+    assert.deepEqual(faults(leftOut('grant.part_absent', two), coverage), [`14: grant ${grant} is ended while its part ${two} is removing`]);
+    assert.deepEqual(faults(leftOut('grant.part_present', two), coverage), [`6: grant ${grant} is active while its part ${two} is planned`]);
+  }
+  assert.deepEqual(faults(leftOut('grant.part_removing', one)), [`11: part ${one} goes from present to absent`]);
+  assert.deepEqual(faults([...parted, told('grant.part_present', one)]), [`16: part ${one} goes from absent to present`]);
+  assert.deepEqual(faults([...parted, told('grant.part_present', numberedId('part', 9))]), [`16: part ${numberedId('part', 9)} becomes present without ever having begun`]);
+});
+
 test('whoever asked, or for whom, does not review', () => {
   const asked = life[0] as LogEntry;
   for (const reviewer of [asked.actor, asked.data['principal']]) {
@@ -53,7 +76,7 @@ test('whoever asked, or for whom, does not review', () => {
 });
 
 test('unknown types are passed over, and ids that are missing are noticed', () => {
-  assert.deepEqual(faults([entryOf('grant.overdue', {}), entryOf('policy.published', {}), entryOf('grant.part_present', { grant })]), []);
+  assert.deepEqual(faults([entryOf('grant.overdue', {}), entryOf('policy.published', {}), entryOf('grant.part_extended', { grant })]), []);
   assert.deepEqual(faults([entryOf('grant.active', {})]), ['0: grant.active does not say which grant']);
   assert.match(faults([entryOf('grant.scheduled', { grant })]).join(), /names no request/);
 });

@@ -1,15 +1,18 @@
 /**
- * Replays what a log tells about requests, grants and sessions, and says where it tells something impossible. Driven by
+ * Replays what a log tells about requests, grants, their parts and sessions, and says where it tells something impossible. Driven by
  * the tables of `#domain/lifecycle.ts`: `grant.active` is the change of the grant `data.grant` to the state `active`.
  * Types that name no state are passed over, so that a newer log can be verified by an older verifier.
  */
-import { GRANT_TRANSITIONS, mayBecome, REQUEST_TRANSITIONS, SESSION_TRANSITIONS } from '#domain/lifecycle.ts';
+import { GRANT_TRANSITIONS, mayBecome, PART_TRANSITIONS, REQUEST_TRANSITIONS, SESSION_TRANSITIONS } from '#domain/lifecycle.ts';
+import type { Json, JsonObject } from '#domain/json.ts';
 import type { LogEntry } from './entry.ts';
 
-type Noun = 'request' | 'grant' | 'session';
+const NOUNS = ['request', 'grant', 'part', 'session'] as const;
+type Noun = (typeof NOUNS)[number];
 const TABLES: Readonly<Record<Noun, Readonly<Record<string, readonly string[]>>>> = {
   request: REQUEST_TRANSITIONS,
   grant: GRANT_TRANSITIONS,
+  part: PART_TRANSITIONS,
   session: SESSION_TRANSITIONS,
 };
 
@@ -17,6 +20,10 @@ const TABLES: Readonly<Record<Noun, Readonly<Record<string, readonly string[]>>>
 const ALIASES: Readonly<Record<string, string>> = {
   'request.submitted': 'request.pending',
   'session.opened': 'session.pending',
+  // A part begins, planned, with its grant: `grant.scheduled` names them all.
+  'grant.part_present': 'part.present',
+  'grant.part_removing': 'part.removing',
+  'grant.part_absent': 'part.absent',
 };
 
 interface Step {
@@ -29,7 +36,7 @@ interface Step {
 const STEPS: ReadonlyMap<string, Step> = new Map(stepsOfTables());
 
 function* stepsOfTables(): Generator<[string, Step]> {
-  for (const noun of ['request', 'grant', 'session'] as const) {
+  for (const noun of NOUNS) {
     const table = TABLES[noun];
     const reached = new Set(Object.values(table).flat());
     for (const state of Object.keys(table)) {
@@ -52,14 +59,15 @@ export function stepOf(type: string): Step | null {
 export type Coverage = 'whole' | 'selection';
 
 /**
- * Memory: about 100 bytes for each request, grant and session, since an ended one that moves again is just what has to
+ * Memory: about 100 bytes for each request, grant, part and session, since an ended one that moves again is just what has to
  * be noticed.
  */
 export class History {
   readonly #whole: boolean;
-  readonly #states: Readonly<Record<Noun, Map<string, string>>> = { request: new Map(), grant: new Map(), session: new Map() };
+  readonly #states: Readonly<Record<Noun, Map<string, string>>> = { request: new Map(), grant: new Map(), part: new Map(), session: new Map() };
   /** Who asked, for whom, while the request is pending: they must not review it. */
   readonly #requesters = new Map<string, readonly unknown[]>();
+  readonly #partsOfGrant = new Map<string, readonly string[]>();
   readonly #openSessions = new Map<string, number>();
   readonly #grantOfSession = new Map<string, string>();
 
@@ -104,6 +112,7 @@ export class History {
       else this.#requesters.delete(id);
       return null;
     }
+    if (noun === 'part') return null;
     if (noun === 'grant') return first ? this.#grantBegins(id, entry) : this.#grantMoves(id, state);
     return first ? this.#sessionBegins(id, entry) : this.#sessionMoves(id, state);
   }
@@ -120,12 +129,19 @@ export class History {
   #grantBegins(id: string, entry: LogEntry): string | null {
     const request = entry.data['request'];
     if (typeof request !== 'string') return `grant ${id} names no request`;
+    const parts = partsNamedBy(entry);
+    this.#partsOfGrant.set(id, parts);
+    for (const part of parts) this.#states.part.set(part, 'planned');
     const state = this.#states.request.get(request);
     if (state === 'approved' || (state === undefined && !this.#whole)) return null;
     return `grant ${id} begins while its request ${request} is ${state ?? 'unknown'}`;
   }
 
   #grantMoves(id: string, state: string): string | null {
+    // Active is what stands on every target; ended is what was read back and found gone from every one of them.
+    const demanded = state === 'active' ? 'present' : state === 'ended' ? 'absent' : null;
+    const part = demanded && this.#partsOfGrant.get(id)?.find((each) => this.#states.part.get(each) !== demanded);
+    if (part) return `grant ${id} is ${state} while its part ${part} is ${this.#states.part.get(part)}`;
     const open = this.#openSessions.get(id) ?? 0;
     if (state !== 'ended' || open === 0) return null;
     return `grant ${id} is ended while ${open} of its sessions are not`;
@@ -152,3 +168,12 @@ export class History {
     return null;
   }
 }
+
+/** Ids of the parts that a `grant.scheduled` names. */
+function partsNamedBy({ data }: LogEntry): readonly string[] {
+  const { parts } = data;
+  if (!Array.isArray(parts)) return [];
+  return parts.flatMap((each: Json) => (isObject(each) && typeof each['part'] === 'string' ? [each['part']] : []));
+}
+
+const isObject = (value: Json): value is JsonObject => value !== null && typeof value === 'object' && !Array.isArray(value);

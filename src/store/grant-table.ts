@@ -1,8 +1,8 @@
 import type { Awaiting, GrantFilter, GrantTable, Page, Tx } from '#app/ports/store.ts';
-import type { Grant } from '#domain/grant.ts';
+import type { Grant, GrantPart } from '#domain/grant.ts';
 import type { GrantId } from '#domain/id.ts';
 import type { EndReason, SessionEndReason } from '#domain/lifecycle.ts';
-import { GRANT, grantOf, type GrantRow } from './rows.ts';
+import { GRANT, grantOf, type GrantRow, PART, type PartRow } from './rows.ts';
 import { Conditions, type Sql } from './sql.ts';
 
 export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
@@ -58,11 +58,10 @@ async function update(sql: Sql, g: Grant): Promise<void> {
   if (g.state === 'ended') await settleParts(sql, [g.id]);
 }
 
-/** After its grant's end a part asks for nothing: one that was never touched (a grant taken back before its start) is absent as well. */
+/** Its grant knows of it now. Nothing becomes absent here: that has an entry of its own, by whoever found it so. */
 async function settleParts(sql: Sql, ids: readonly GrantId[]): Promise<void> {
   await sql.run(
-    `update brevet.grant_parts set state = 'absent', settled = true, work = null, due_at = null, claimed_until = null, secret = null
-      where grant_id = any($1) and not settled and (state = 'absent' or (state = 'planned' and fence = 0))
+    `update brevet.grant_parts set settled = true where grant_id = any($1) and not settled and state = 'absent'
         and exists (select from brevet.grants g where g.id = grant_id and g.state = 'ended')`, [ids]);
 }
 
@@ -86,7 +85,10 @@ async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly
 
 async function lockLive(sql: Sql, of: Parameters<GrantTable['lockLive']>[0]): Promise<readonly Grant[]> {
   const where = new Conditions();
-  if ('principal' in of) where.add('$ in (principal_id, on_behalf_of_id)', of.principal);
+  if ('principal' in of) {
+    const them = where.parameter([of.principal].flat());
+    where.when(true, `(principal_id = any(${them}) or on_behalf_of_id = any(${them}))`);
+  }
   else if ('target' in of) where.add(`id in (select grant_id from brevet.grant_parts where state <> 'absent' and target_id = $)`, of.target);
   else where.add('entitlement_id = $', of.entitlement);
   const rows = await sql.rows<GrantRow>(
@@ -127,15 +129,15 @@ const TELLS_SESSIONS: { readonly [Reason in EndReason]: SessionEndReason } = {
  * What nobody ever claimed was never touched: it is absent as it stands, and needs no target to answer. For the rest, a
  * worker that is provisioning just now loses: the next claim raises the fence above its own.
  */
-async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void> {
+async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]> {
   const revoked = await sql.rows<{ id: GrantId }>(
     `update brevet.grants set state = 'revoking', end_reason = $2, revoke_due_at = $3
       where id = any($1) and state in ('scheduled', 'activating', 'active') returning id`, [ids, reason, at]);
-  if (revoked.length === 0) return;
+  if (revoked.length === 0) return [];
   const grants = revoked.map(({ id }) => id);
-  await sql.run(
+  const untouched = await sql.rows<PartRow>(
     `update brevet.grant_parts set state = 'absent', evidence = '{"untouched": true}', work = null, due_at = null
-      where grant_id = any($1) and state = 'planned' and fence = 0`, [grants]);
+      where grant_id = any($1) and state = 'planned' and fence = 0 returning ${PART}`, [grants]);
   await sql.run(
     `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0, last_error = null
       where grant_id = any($1) and state <> 'absent'`, [grants, at]);
@@ -145,6 +147,7 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
     [grants, TELLS_SESSIONS[reason]]);
   await notify('work');
   if (told > 0) await notify('sessions');
+  return untouched;
 }
 
 /** A look at the front of a partial index for each. A part that is absent and not settled may belong to a grant with others. */

@@ -103,6 +103,8 @@ test('what is final stays, whatever SQL is written', async () => {
     [`update brevet.log_tiles set hashes = hashes || '\\x00'`, 'log_tiles_hashes_check'],
     [`update brevet.log_tiles set hashes = sha256('other') || sha256('one')`, 'log_tiles_only_grow'],
     ['delete from brevet.log_tiles', 'log_tiles_only_grow'],
+    [`update brevet.grant_parts set state = 'absent', work = null, due_at = null; update brevet.grant_parts set state = 'planned'`, 'parts_move_forward'],
+    [`update brevet.grant_parts set state = 'present'; update brevet.grant_parts set state = 'absent', work = null, due_at = null`, 'parts_move_forward'],
     [`update brevet.requests set reason = 'other'`, 'requests_are_decided_once'],
     ['delete from brevet.requests', 'requests_are_immutable'],
     [`update brevet.reviews set decision = 'deny'`, 'reviews_are_final'],

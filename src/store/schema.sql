@@ -104,6 +104,7 @@ CREATE INDEX grant_parts_live ON brevet.grant_parts USING btree (target_id) WHER
 CREATE INDEX grant_parts_running ON brevet.grant_parts USING btree (work, target_id, claimed_until) WHERE (claimed_until IS NOT NULL);
 CREATE INDEX grant_parts_under ON brevet.grant_parts USING btree (secret_under) WHERE (secret_under IS NOT NULL);
 CREATE INDEX grant_parts_unsettled ON brevet.grant_parts USING btree (grant_id) WHERE ((state = 'absent'::text) AND (NOT settled));
+CREATE TRIGGER parts_move_forward BEFORE UPDATE ON brevet.grant_parts FOR EACH ROW EXECUTE FUNCTION brevet.parts_move_forward();
 
 create table brevet.grants (
   id text not null,
@@ -559,6 +560,19 @@ begin
   if tg_op <> 'UPDATE' or (new.level, new.number) <> (old.level, old.number)
      or substring(new.hashes for length(old.hashes)) <> old.hashes then
     raise exception 'a tile of the log only grows' using errcode = '23000', constraint = 'log_tiles_only_grow';
+  end if;
+  return new;
+end $function$;
+
+CREATE OR REPLACE FUNCTION brevet.parts_move_forward()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.state <> old.state and (old.state, new.state) not in (('planned', 'present'), ('planned', 'removing'), ('planned', 'absent'),
+       ('present', 'removing'), ('removing', 'absent')) then
+    raise exception 'part % cannot go from % to %', old.id, old.state, new.state
+      using errcode = '23000', constraint = 'parts_move_forward';
   end if;
   return new;
 end $function$;

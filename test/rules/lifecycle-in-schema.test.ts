@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
-  END_REASONS, GRANT_STATES, GRANT_TRANSITIONS, PART_STATES, REQUEST_STATES, SESSION_STATES,
+  END_REASONS, GRANT_STATES, GRANT_TRANSITIONS, PART_STATES, PART_TRANSITIONS, REQUEST_STATES, SESSION_STATES,
 } from '#domain/lifecycle.ts';
 import { END_MODES, GRANT_KINDS } from '#domain/entitlement.ts';
 
@@ -32,10 +32,15 @@ test('the schema lists the states, kinds and reasons of the domain', () => {
   assert.equal(new Set(END_MODES).size, 3);
 });
 
-test('the trigger lets a grant move as the domain does, and no other way', () => {
-  const pairs = /function brevet\.grants_move_forward[\s\S]*?not in \(([\s\S]*?)\)\) then/.exec(migration)?.[1] ?? '';
-  const held = [...pairs.matchAll(/\('(\w+)', '(\w+)'/g)].map(([, from, to]) => `${from} -> ${to}`);
+/** Pairs of states that a trigger lets pass, as the schema has them. */
+function heldBy(trigger: string): readonly string[] {
+  const pairs = new RegExp(`OR REPLACE FUNCTION brevet\\.${trigger}[\\s\\S]*?not in \\(([\\s\\S]*?)\\)\\) then`).exec(schema)?.[1] ?? '';
+  return [...pairs.matchAll(/\('(\w+)', '(\w+)'/g)].map(([, from, to]) => `${from} -> ${to}`).toSorted();
+}
+
+test('the triggers let grants and parts move as the domain does, and no other way', () => {
   const meant = GRANT_STATES.flatMap((from) => GRANT_TRANSITIONS[from].map((to) => `${from} -> ${to}`));
-  assert.deepEqual(held.toSorted(), meant.toSorted());
-  assert.match(schema, /grants_move_forward/);
+  assert.deepEqual(heldBy('grants_move_forward'), meant.toSorted());
+  const ofParts = PART_STATES.flatMap((from) => PART_TRANSITIONS[from].map((to) => `${from} -> ${to}`));
+  assert.deepEqual(heldBy('parts_move_forward'), ofParts.toSorted());
 });

@@ -54,7 +54,7 @@ test('A12 nothing to connect with before there is an active grant', async () => 
   // Taken away before it began: it never begins.
   done(await they(ada).post(`/api/v1/grants/${grant.id}/finish`));
   await world.until('ada', grant.id, 'ended');
-  assert.deepEqual((await told(world, { grant: grant.id })).filter((type) => type.startsWith('grant.')), ['grant.scheduled', 'grant.revoking', 'grant.ended']);
+  assert.deepEqual((await told(world, { grant: grant.id })).filter((type) => type.startsWith('grant.')), ['grant.scheduled', 'grant.revoking', 'grant.part_absent', 'grant.ended']);
 });
 
 test('A12 nothing to connect with after the revoke', async () => {

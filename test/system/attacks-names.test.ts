@@ -81,7 +81,7 @@ test('A07 what was asked of a target that is retired since touches it no more', 
   await world.apply(moved);
   const { grant } = done(await review(they(noor), asked));
   const ended = await world.until('ada', grant ?? '', 'ended');
-  assert.deepEqual([ended.endReason, ended.activatedAt, await world.roles()], ['policy_changed', null, []]);
+  assert.deepEqual([ended.endReason, ended.activatedAt, await world.roles()], ['target_retired', null, []]);
   await world.apply(demoFiles(world.target.port));
 });
 

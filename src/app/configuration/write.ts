@@ -4,7 +4,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { connectorFor, type App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
 import { createPrincipalIn } from '../signin/create-principal.ts';
-import { takeFromPrincipal, withdrawPending } from '../revoke-everything.ts';
+import { takeFromPrincipals, withdrawPending } from '../revoke-everything.ts';
 import { takeAway } from '../take-away.ts';
 import type { Change } from './compare.ts';
 import type { Resolved } from './resolve.ts';
@@ -44,7 +44,7 @@ async function writePrincipal({ app, tx, resolved, by }: Writing, { name }: Chan
   await tx.principals.update({ ...before, displayName, administrator: person?.administrator ?? false, owner: owner ? (owner.id as Extract<typeof before.owner, string>) : null });
   // A workload with a new owner answers to somebody else: what it held is not inherited, and what it asked for might now
   // be decided by whoever had it ask (A02).
-  if (owner && owner.id !== before.owner) await takeFromPrincipal(tx, before.id, 'identity_disabled', by, null);
+  if (owner && owner.id !== before.owner) await takeFromPrincipals(tx, [before.id], 'identity_disabled', by, null);
 }
 
 async function writeGroup({ app, tx, resolved }: Writing, { name }: Change): Promise<void> {

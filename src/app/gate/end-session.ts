@@ -5,6 +5,7 @@ import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
 import type { SessionEnd } from '../ports/gate.ts';
 import type { Tx } from '../ports/store.ts';
+import { mayEndSession } from '../visibility.ts';
 
 /** The broker tells that a session is over. Told twice, it counts once. */
 export async function sessionIsOver(app: App, end: SessionEnd): Promise<void> {
@@ -20,8 +21,10 @@ export async function sessionIsOver(app: App, end: SessionEnd): Promise<void> {
 /** Its holder, a reviewer of its grant, or an administrator asks for the end. @throws Refusal `not_found` */
 export async function endSession(app: App, actor: Actor, id: SessionId): Promise<void> {
   await app.store.transaction(async (tx) => {
+    const known = await knowActor(tx, actor.id);
     const session = await tx.sessions.byId(id);
-    if (!session || !(await mayEnd(tx, actor, session.principal, session.grant))) throw new Refusal('not_found', 'there is no such session');
+    const grant = session && (await tx.grants.byId(session.grant));
+    if (!grant || !mayEndSession(known, session, grant)) throw new Refusal('not_found', 'there is no such session');
     if (session.state !== 'ended') {
       await tx.sessions.cut({ ids: [id] }, session.principal === actor.id ? 'client_closed' : 'ended_by_admin');
       await tx.log(sessionsEndAsked({ session: id, principal: session.principal }, 1, actor.id));
@@ -40,12 +43,4 @@ export function endSessions(app: App, actor: Actor, of: Parameters<Tx['sessions'
     await tx.notify('sessions');
     return cut.length;
   });
-}
-
-async function mayEnd(tx: Tx, actor: Actor, holder: string, grantId: Parameters<Tx['grants']['byId']>[0]): Promise<boolean> {
-  const known = await knowActor(tx, actor.id);
-  if (known.principal.administrator || holder === actor.id) return true;
-  const grant = await tx.grants.byId(grantId);
-  const mine = new Set(known.memberships.map((membership) => membership.group));
-  return grant?.entitlement.stages.some((stage) => stage.groups.some((group) => mine.has(group))) ?? false;
 }

@@ -26,6 +26,8 @@ export function openSession(app: App, ask: OpenSession): Promise<SessionTicket> 
     const known = await knowPrincipal(tx, proven.principal);
     if (!known || isDisabled(known)) throw new Refusal('unauthenticated', 'this identity is disabled');
     const { grant, part } = await findGrant(tx, known, ask, proven.grant);
+    // Only now, under the grant's lock: tokens come last. Of any number of racers one finds it unspent.
+    if (ask.proof.by === 'token' && !(await tx.credentials.spendToken(ask.proof.handle, tx.now))) throw tokenSpent();
     const deadline = grant.deadline;
     if (grant.state !== 'active' || deadline === null || deadline <= tx.now) throw new Refusal('no_active_grant', 'the grant is not active');
     const { endMode, warnSeconds } = grant.entitlement;
@@ -77,10 +79,12 @@ export function leaseUntil(now: Date, grant: Grant): Date {
   return new Date(now.getTime() + LEASE_MS + grant.entitlement.graceSeconds * 1000);
 }
 
+const tokenSpent = () => new Refusal('token_spent', 'this one-time token was used already, or is too old', { hint: 'Get a new one: brevet connect GRANT --token' });
+
 async function whoIsIt(tx: Tx, { proof }: OpenSession): Promise<{ principal: PrincipalId; grant: Grant['id'] | null }> {
   if (proof.by === 'token') {
-    const token = await tx.credentials.spendToken(proof.handle, tx.now);
-    if (!token) throw new Refusal('token_spent', 'this one-time token was used already, or is too old', { hint: 'Get a new one: brevet connect GRANT --token' });
+    const token = await tx.credentials.token(proof.handle, tx.now);
+    if (!token) throw tokenSpent();
     return { principal: token.principal, grant: token.grant };
   }
   const certificate = await tx.credentials.certificate(proof.fingerprint, tx.now);

@@ -22,8 +22,9 @@ export type Topic = 'work' | 'log' | 'sessions' | 'requests';
 /**
  * The truth. `transaction` runs `work` in one read-committed transaction and commits when it resolves, rolls back when
  * it rejects; it may run `work` again after a deadlock, so `work` must have no effect but through `tx`. Methods called
- * `lock...` hold the row until the end of the transaction: whoever decides on a row locks it first, a request before
- * its grant, a grant before its parts. @throws Refusal `unavailable` when the store can't be reached.
+ * `lock...` hold the row until the end of the transaction: whoever decides on a row locks it first, and all lock in one
+ * order, so that nobody waits in a ring: the catalogue, principals, requests, grants, parts, sessions, tokens; of a kind
+ * in order of id. @throws Refusal `unavailable` when the store can't be reached.
  */
 export interface Store {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
@@ -199,8 +200,8 @@ export interface GrantTable {
   /** Writes state, instants, end reason: everything that may change. */
   update(grant: Grant): Promise<void>;
   list(filter: GrantFilter, page: Page): Promise<readonly Grant[]>;
-  /** Locks every grant that has not ended: held by or for a principal, with a part on a target, or of an entitlement. In order of id. */
-  lockLive(of: { readonly principal: PrincipalId } | { readonly target: TargetId } | { readonly entitlement: EntitlementId }): Promise<readonly Grant[]>;
+  /** Locks every grant that has not ended: held by or for a principal or several, with a part on a target, or of an entitlement. In order of id. */
+  lockLive(of: { readonly principal: PrincipalId | readonly PrincipalId[] } | { readonly target: TargetId } | { readonly entitlement: EntitlementId }): Promise<readonly Grant[]>;
   /** Locks, skipping locked and `except`: `scheduled` whose start has come. So do the others. */
   lockStarting(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `active` whose deadline has come, oldest first. */
@@ -211,8 +212,11 @@ export interface GrantTable {
   lockOverdue(before: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking` with every part absent and no live session. */
   lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
-  /** Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. */
-  revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<void>;
+  /**
+   * Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. Answers the
+   * parts that nobody had ever claimed: they were never touched, and are absent by this.
+   */
+  revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
   /**
    * What `advance` may find to do, by one look at the fronts of indexes, locking nothing: more rather than less. Each word

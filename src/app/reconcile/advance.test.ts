@@ -90,6 +90,8 @@ for (const [what, [change, reason]] of Object.entries(OBSTACLES)) {
     assert.equal((await world.store.transaction((tx) => tx.grants.byId(has.grant.id)))?.endReason, reason);
     const { rows } = await world.db.pool.query<{ body: string }>("select body from brevet.log_entries where type = 'grant.revoking'");
     const { data } = JSON.parse(rows[0]?.body ?? '{}') as { data: Record<string, unknown> };
+    const absent = await world.db.pool.query<{ body: string }>("select body from brevet.log_entries where type = 'grant.part_absent'");
+    assert.deepEqual(absent.rows.map(({ body }) => body.includes(`"part":"${has.parts[0]?.id}"`)), [true], 'what was never touched is told as absent');
     assert.deepEqual([data['reason'], data['policies']], [reason, reason === 'policy_changed' ? ['freeze'] : undefined]);
   });
 }

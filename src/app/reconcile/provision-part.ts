@@ -1,4 +1,4 @@
-import { grantActive, partPresent } from '#domain/events/grant-events.ts';
+import { grantActive, partExtended, partPresent } from '#domain/events/grant-events.ts';
 import type { GrantPart } from '#domain/grant.ts';
 import type { TargetId } from '#domain/id.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
@@ -90,7 +90,7 @@ async function settle(app: App, tx: Tx, { grant: before, part, plan }: Attempt, 
   if (!grant || (grant.state !== 'activating' && grant.state !== 'active')) return;
   const secret = made.secret === null ? null : app.secrets.seal(made.secret, secretIdentity(part.id));
   if (!(await tx.parts.present(part.id, part.fence, made.evidence, secret))) return;
-  await tx.log(partPresent(grant, part, made.evidence));
+  await tx.log((part.state === 'present' ? partExtended : partPresent)(grant, part, made.evidence));
   if (grant.state === 'active') return;
   const parts = await tx.parts.ofGrant(grant.id);
   if (!parts.every((other) => other.state === 'present')) return;

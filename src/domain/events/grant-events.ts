@@ -27,6 +27,11 @@ export function partPresent(grant: Grant, part: GrantPart, evidence: Json): LogE
   return { type: 'grant.part_present', actor: 'system', data: { ...about(grant), part: part.id, target: part.target, fence: part.fence, evidence } };
 }
 
+/** It was present already: the target has been told of a later deadline, and was read back. */
+export function partExtended(grant: Grant, part: GrantPart, evidence: Json): LogEvent {
+  return { type: 'grant.part_extended', actor: 'system', data: { ...about(grant), part: part.id, target: part.target, fence: part.fence, evidence } };
+}
+
 export function grantActive(grant: Grant, at: Date, deadline: Date): LogEvent {
   return { type: 'grant.active', actor: 'system', data: { ...about(grant), activatedAt: at.toISOString(), deadline: deadline.toISOString() } };
 }

@@ -16,6 +16,9 @@ import { nextOf, pageOf, viewing } from '../viewing.ts';
 
 type Names = 'grants' | 'grant' | 'extendGrant' | 'finishGrant' | 'revokeGrant' | 'connectionToken' | 'issueCertificate' | 'authority';
 
+/** What a caller who waits on a grant waits out. */
+const ON_ITS_WAY: readonly (GrantState | undefined)[] = ['scheduled', 'activating', 'revoking'];
+
 export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
   const { app, authority, identity, wording } = deps;
   const show = (actor: Actor, id: GrantId) =>
@@ -47,8 +50,7 @@ export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
       if (query.waitSeconds > 0) {
         // Whoever may not know of it is told so at once.
         const { request } = await viewing(app, actor, ({ tx, viewer }) => seeGrant(tx, viewer, id));
-        const onItsWay = (state: GrantState | undefined) => state === 'scheduled' || state === 'activating' || state === 'revoking';
-        await untilSettled(app, request, query.waitSeconds, signal, async () => !onItsWay((await app.store.transaction((tx) => tx.grants.byId(id)))?.state));
+        await untilSettled(app, request, query.waitSeconds, signal, async () => !ON_ITS_WAY.includes((await app.store.transaction((tx) => tx.grants.byId(id)))?.state));
       }
       return await show(actor, id);
     },

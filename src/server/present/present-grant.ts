@@ -1,5 +1,5 @@
 import { targetSecrets } from '#app/target-access.ts';
-import { isOwn } from '#app/visibility.ts';
+import { isOwn, mayRevoke } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
@@ -23,8 +23,7 @@ export async function presentGrant(directory: Directory, broker: BrokerAddress |
   const mine = isOwn(me, grant, holder?.principal.owner ?? null);
   const active = grant.state === 'active';
   const ending = grant.state === 'revoking' || grant.state === 'ended';
-  const groups = new Set(viewer.memberships.map((membership) => membership.group));
-  const reviewer = viewer.principal.administrator || grant.entitlement.stages.some((stage) => stage.groups.some((group) => groups.has(group)));
+  const reviewer = mayRevoke(viewer, grant);
   const notActive = `the grant is ${grant.state}`;
   return {
     id: grant.id,

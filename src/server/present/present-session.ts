@@ -1,3 +1,4 @@
+import { mayEndSession } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Session } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
@@ -9,7 +10,7 @@ export async function presentSession(directory: Directory, session: Session): Pr
   const grant = await tx.grants.byId(session.grant);
   const part = await tx.parts.byId(session.part);
   if (!grant || !part) throw new Error(`session ${session.id} has lost its grant`);
-  const may = viewer.principal.administrator || session.principal === viewer.principal.id;
+  const may = mayEndSession(viewer, session, grant);
   return {
     id: session.id,
     grant: session.grant,
@@ -27,6 +28,6 @@ export async function presentSession(directory: Directory, session: Session): Pr
     bytesIn: session.bytesIn,
     bytesOut: session.bytesOut,
     recordingRoot: session.recordingRoot,
-    actions: { end: { allowed: may && session.state !== 'ended', reason: session.state === 'ended' ? 'the session has ended' : may ? null : 'only its holder and administrators end it' } },
+    actions: { end: { allowed: may && session.state !== 'ended', reason: session.state === 'ended' ? 'the session has ended' : may ? null : 'only its holder, the reviewers of its grant and administrators end it' } },
   };
 }
