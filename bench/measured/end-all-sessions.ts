@@ -45,7 +45,7 @@ export const benchmark: Benchmark = {
     });
     const { rows } = await world.database.pool.query<{ id: `per_${string}`; name: string }>("select id, name from brevet.principals where name in ('ada', 'sam')");
     const idOf = (name: string) => rows.find((row) => row.name === name)?.id ?? 'per_';
-    const actor = { id: idOf('sam'), authentication: { method: 'key', at: new Date(wallClock()), phishingResistant: true, by: 'key_' }, clientAddress: null } as const;
+    const actor = { id: idOf('sam'), authentication: { method: 'link', at: new Date(wallClock()), phishingResistant: true, by: 'key_' }, clientAddress: null } as const;
     const beside = gate.renew(broker, sessions);
     const ended = await timed(async () => {
       await endSessions(app, actor, { principal: idOf('ada') });

@@ -30,7 +30,7 @@ test('B13 an approval and a disabling that race: neither waits for the other in 
       await tx.principals.insert(one);
       const key = newId('key', tx.now) as KeyId;
       await tx.credentials.insertKey({ id: key, principal: one.id, label: 'k', publicKey: key, createdAt: tx.now, signedInAt: tx.now, signInMethod: 'link', issuedBy: null, lastUsedAt: null, revokedAt: null });
-      actors.push({ id: one.id, authentication: { method: 'key', at: tx.now, phishingResistant: true, by: key }, clientAddress: null });
+      actors.push({ id: one.id, authentication: { method: 'link', at: tx.now, phishingResistant: true, by: key }, clientAddress: null });
     }
     // In the group since before anything was asked for.
     await tx.catalogue.setMembers(group.id, [lead.id], new Date(tx.now.getTime() - 60_000));

@@ -34,7 +34,7 @@ test('what is shown as allowed is: its holder, the reviewers of its grant and ad
       await tx.sessions.insert(live);
       return presentSession(new Directory(app, tx, await knowActor(tx, viewer)), live);
     });
-    const actor: Actor = { id: viewer, authentication: { method: 'key', at: new Date(), phishingResistant: true, by: 'key_1' }, clientAddress: null };
+    const actor: Actor = { id: viewer, authentication: { method: 'link', at: new Date(), phishingResistant: true, by: 'key_1' }, clientAddress: null };
     const ended = await endSession(app, actor, shown.id as `ses_${string}`).then(() => true, (error: unknown) => {
       assert.ok(error instanceof Refusal, String(error));
       return false;
