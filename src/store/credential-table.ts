@@ -113,9 +113,19 @@ function ownKeys(sql: Sql): Pick<CredentialTable, 'ownKey' | 'keepOwnKey'> {
   };
 }
 
+/** Of one table at a time: an upgrade that finds years of them, or a flood, must not make one statement run out of its time. */
+const PURGED_AT_ONCE = 50_000;
+
+/**
+ * A certificate or token that is not known is refused like one that ran out, so that dropping it lets nobody in. What was
+ * spent stays until it would have run out.
+ */
 async function purge(sql: Sql, before: Date): Promise<void> {
-  await sql.run('delete from brevet.signature_nonces where used_at < $1', [before]);
-  await sql.run('delete from brevet.idempotency_keys where created_at < $1', [before]);
-  await sql.run('delete from brevet.sign_in_links where expires_at < $1 or consumed_at < $1', [before]);
-  await sql.run('delete from brevet.connection_tokens where expires_at < $1 or consumed_at < $1', [before]);
+  for (const [table, age] of [
+    ['signature_nonces', 'used_at'], ['idempotency_keys', 'created_at'], ['sign_in_links', 'expires_at'], ['connection_tokens', 'expires_at'],
+    ['certificates', 'not_after'],
+  ] as const) {
+    await sql.run(
+      `delete from brevet.${table} where ctid = any(array(select ctid from brevet.${table} where ${age} < $1 order by ${age} limit ${PURGED_AT_ONCE}))`, [before]);
+  }
 }

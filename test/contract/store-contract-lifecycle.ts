@@ -1,9 +1,9 @@
 /** The part of the store's contract on requests, grants and their parts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Store } from '#app/ports/store.ts';
+import type { GrantFilter, Store } from '#app/ports/store.ts';
 import type { Grant } from '#domain/grant.ts';
-import { catalogue, grant, held, later, newId, part, person, request, review, session } from '../worlds/store-world.ts';
+import { catalogue, entitlement, grant, held, later, newId, part, person, request, review, session } from '../worlds/store-world.ts';
 import { refused, same, type OpenStore } from './store-contract.ts';
 
 export function lifecycleContract(name: string, open: OpenStore): void {
@@ -91,6 +91,7 @@ function requestContract(name: string, open: OpenStore): void {
       const given = review(asked, reviewer, tx.now);
       await tx.requests.insertReview(given);
       same(await tx.requests.reviews(asked.id), [given]);
+      same(await tx.requests.reviewsOf([asked.id, newId('request', tx.now)]), new Map([[asked.id, [given]]]));
     });
     await assert.rejects(store.transaction((tx) => tx.requests.insertReview(review(asked, reviewer, tx.now))), refused('already_reviewed'));
     await assert.rejects(store.transaction((tx) => tx.requests.insertReview(review(asked, of.principal, tx.now))), refused('own_request'));
@@ -105,6 +106,25 @@ function requestContract(name: string, open: OpenStore): void {
 }
 
 function grantContract(name: string, open: OpenStore): void {
+  test(`${name}: grants on a target come newest first, page by page, each once, by every other filter`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const target = (await catalogue(tx)).targets[0];
+      assert.ok(target);
+      const of = { ...(await catalogue(tx)), targets: [target], entitlement: entitlement([target.id, target.id]) };
+      await tx.catalogue.saveEntitlement(of.entitlement);
+      const made = [];
+      for (const deadline of [later(tx.now, 1000), later(tx.now, 2000), later(tx.now, 3000)]) made.push(await held(tx, { of, deadline }));
+      await held(tx);
+      const ids = made.map(({ grant }) => grant.id).sort().toReversed();
+      const list = async (more: GrantFilter, before: string | null, limit: number) => (await tx.grants.list({ target: target.id, ...more }, { before, limit })).map(({ id }) => id);
+      for (const more of [{}, { live: true }, { state: 'active' }, { principal: of.principal.id }, { principal: of.principal.id, live: true }] as const) {
+        same([await list(more, null, 2), await list(more, ids[1] ?? '', 2), await list(more, ids[2] ?? '', 2)], [ids.slice(0, 2), ids.slice(2), []], JSON.stringify(more));
+      }
+      for (const more of [{ live: false }, { overdue: true }, { state: 'ended' }, { principal: newId('person', tx.now) }] as const) same(await list(more, null, 5), [], JSON.stringify(more));
+    });
+  });
+
   test(`${name}: a grant reads back, is listed by everything, and needs an approved request`, async () => {
     await using use = await open();
     const { store } = use;
@@ -113,6 +133,10 @@ function grantContract(name: string, open: OpenStore): void {
       same(await tx.grants.byId(has.grant.id), has.grant);
       same(await tx.grants.lock(has.grant.id), has.grant);
       same(await tx.grants.byRequest(has.request.id), has.grant);
+      same(await tx.grants.withIds([has.grant.id, newId('grant', tx.now)]), [has.grant]);
+      same(await tx.grants.ofRequests([has.request.id, newId('request', tx.now)]), [has.grant]);
+      same((await tx.requests.withIds([has.request.id, newId('request', tx.now)])).map(({ id }) => id), [has.request.id]);
+      same(await tx.parts.ofGrants([has.grant.id, newId('grant', tx.now)]), new Map([[has.grant.id, await tx.parts.ofGrant(has.grant.id)]]));
       assert.equal(await tx.grants.countLive(has.principal.id), 1);
       const target = has.targets[0]?.id ?? 'tgt_';
       for (const filter of [{ principal: has.principal.id }, { target }, { entitlement: has.entitlement.id }, { state: 'active' }, { live: true }, { overdue: false }] as const) {

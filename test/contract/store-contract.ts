@@ -117,6 +117,9 @@ function catalogueContract(name: string, open: OpenStore): void {
       same(await tx.principals.lock(owner.id), owner);
       same(await tx.principals.ownedBy(owner.id as `per_${string}`), [robot]);
       same((await tx.principals.all()).map(({ id }) => id).sort(), [owner.id, robot.id].sort());
+      const [first, second] = [owner.name, robot.name].sort() as [string, string];
+      for (const [after, names] of [[null, [first]], [first, [second]], [second, []]] as const) same((await tx.principals.page({ after, limit: 1 })).map(({ name }) => name), names);
+      same(await tx.principals.withIds([robot.id, newId('person', tx.now)]), [robot]);
       assert.deepEqual({ ...(await tx.principals.password(owner.id)) }, { hash: 'argon2id$...', issuedBy: null });
       assert.equal(await tx.principals.password(robot.id), null);
       await tx.principals.update({ ...robot, displayName: 'Renamed', disabledAt: tx.now });
@@ -144,6 +147,7 @@ function catalogueContract(name: string, open: OpenStore): void {
       same(new Set(await tx.catalogue.members(group.id)), new Set([{ principal: b.id, since: before }, { principal: c.id, since: after }]));
       same(await tx.principals.memberships(b.id), [{ group: group.id, groupName: 'dba', since: before }]);
       same(await tx.principals.memberships(a.id), []);
+      same(await tx.principals.membershipsOf([a.id, b.id]), new Map([[b.id, [{ group: group.id, groupName: 'dba', since: before }]]]));
       const folder = { id: newId('folder', tx.now), name: 'sales', title: 'Sales', administrators: group.id };
       await tx.catalogue.saveFolder({ ...folder, administrators: null });
       await tx.catalogue.saveFolder(folder);
@@ -168,6 +172,10 @@ function catalogueContract(name: string, open: OpenStore): void {
       await tx.catalogue.setHealth(made.id, { unreachableSince: null, version: '18.1' });
       same(await tx.catalogue.health(made.id), { checkedAt: tx.now, unreachableSince: null, problem: 'down', skewMs: -7, version: '18.1', sweptAt: null });
       assert.equal(await tx.catalogue.health(newId('target', tx.now)), null);
+      same(await tx.catalogue.healthOf([made.id, newId('target', tx.now)]), new Map([[made.id, { ...(await tx.catalogue.health(made.id)), hasCredential: true }]]));
+      same((await tx.catalogue.targetsWithIds([made.id, newId('target', tx.now)])).map(({ id }) => id), [made.id]);
+      same((await tx.catalogue.targetPage({ after: null, limit: 5 })).map(({ id }) => id), [made.id], 'retired ones as well');
+      same(await tx.catalogue.targetPage({ after: made.name, limit: 5 }), []);
     });
   });
 
@@ -178,10 +186,13 @@ function catalogueContract(name: string, open: OpenStore): void {
     const next = { ...saved, revision: 2, maxDuration: 60, retiredAt: new Date('2026-05-05T05:05:05.005Z') };
     await use.store.transaction(async (tx) => {
       same(await tx.catalogue.entitlement(saved.id), saved);
+      same(await tx.catalogue.entitlementPage({ after: null, limit: 5 }), [saved]);
+      same(await tx.catalogue.entitlementPage({ after: saved.name, limit: 5 }), []);
       await tx.catalogue.saveEntitlement(next);
       await tx.catalogue.saveEntitlement(next);
       same(await tx.catalogue.entitlementByName(saved.name), next);
       same(await tx.catalogue.entitlements(), [next]);
+      same(await tx.catalogue.entitlementPage({ after: null, limit: 5 }), [], 'it is retired');
     });
     await assert.rejects(use.store.transaction((tx) => tx.catalogue.saveEntitlement({ ...saved, revision: 2, maxDuration: 90 })), refused('conflict'));
     await assert.rejects(use.store.transaction((tx) => tx.catalogue.saveEntitlement(entitlement([], { name: saved.name }))), refused('already_exists'));

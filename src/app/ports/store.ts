@@ -54,16 +54,27 @@ export interface Page {
   readonly limit: number;
 }
 
+/** A page of a list that is kept by name: at most `limit` rows whose name sorts after `after`. */
+export interface NamedPage {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
 export interface PrincipalTable {
   byId(id: PrincipalId): Promise<Principal | null>;
+  /** Those that are known, in no order; like every `withIds`, by one question. */
+  withIds(ids: readonly PrincipalId[]): Promise<readonly Principal[]>;
   /** Holds the row: what counts a principal's things goes one after the other. */
   lock(id: PrincipalId): Promise<Principal | null>;
   byName(name: string): Promise<Principal | null>;
   all(): Promise<readonly Principal[]>;
+  page(page: NamedPage): Promise<readonly Principal[]>;
   ownedBy(person: PersonId): Promise<readonly Principal[]>;
   insert(principal: Principal): Promise<void>;
   update(principal: Principal): Promise<void>;
   memberships(id: PrincipalId): Promise<readonly Membership[]>;
+  /** Of each, in order of the groups' names; nothing for who is in none. */
+  membershipsOf(ids: readonly PrincipalId[]): Promise<ReadonlyMap<PrincipalId, readonly Membership[]>>;
   password(id: PrincipalId): Promise<{ readonly hash: string; readonly issuedBy: PrincipalId | null } | null>;
   setPassword(id: PrincipalId, hash: string, issuedBy: PrincipalId | null): Promise<void>;
   /** Destroys the key that the personal parts of the log are sealed under. */
@@ -103,14 +114,20 @@ export interface CatalogueTable {
   folders(): Promise<readonly Folder[]>;
   saveFolder(folder: Folder): Promise<void>;
   targets(): Promise<readonly Target[]>;
+  /** Retired ones as well. */
+  targetPage(page: NamedPage): Promise<readonly Target[]>;
+  targetsWithIds(ids: readonly TargetId[]): Promise<readonly Target[]>;
   target(id: TargetId): Promise<Target | null>;
   targetByName(name: string): Promise<Target | null>;
   saveTarget(target: Target): Promise<void>;
   credential(id: TargetId): Promise<Uint8Array | null>;
   setCredential(id: TargetId, sealed: Uint8Array): Promise<void>;
   health(id: TargetId): Promise<TargetHealth | null>;
+  healthOf(ids: readonly TargetId[]): Promise<ReadonlyMap<TargetId, TargetHealth & { readonly hasCredential: boolean }>>;
   setHealth(id: TargetId, health: Partial<TargetHealth>): Promise<void>;
   entitlements(): Promise<readonly Entitlement[]>;
+  /** Without retired ones. */
+  entitlementPage(page: NamedPage): Promise<readonly Entitlement[]>;
   entitlement(id: EntitlementId): Promise<Entitlement | null>;
   entitlementByName(name: string): Promise<Entitlement | null>;
   saveEntitlement(entitlement: Entitlement): Promise<void>;
@@ -132,6 +149,7 @@ export interface RequestFilter {
 export interface RequestTable {
   insert(request: AccessRequest): Promise<void>;
   byId(id: RequestId): Promise<AccessRequest | null>;
+  withIds(ids: readonly RequestId[]): Promise<readonly AccessRequest[]>;
   lock(id: RequestId): Promise<AccessRequest | null>;
   decide(id: RequestId, state: Exclude<RequestState, 'pending'>, at: Date, reason: string | null): Promise<void>;
   list(filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]>;
@@ -139,6 +157,8 @@ export interface RequestTable {
   lockExpired(now: Date, limit: number): Promise<readonly AccessRequest[]>;
   countPending(principal: PrincipalId): Promise<number>;
   reviews(id: RequestId): Promise<readonly Review[]>;
+  /** Of each, oldest first; nothing for one without any. */
+  reviewsOf(ids: readonly RequestId[]): Promise<ReadonlyMap<RequestId, readonly Review[]>>;
   insertReview(review: Review): Promise<void>;
 }
 
@@ -158,6 +178,8 @@ export interface GrantTable {
   insert(grant: Grant): Promise<void>;
   byId(id: GrantId): Promise<Grant | null>;
   byRequest(id: RequestId): Promise<Grant | null>;
+  withIds(ids: readonly GrantId[]): Promise<readonly Grant[]>;
+  ofRequests(ids: readonly RequestId[]): Promise<readonly Grant[]>;
   lock(id: GrantId): Promise<Grant | null>;
   /** Writes state, instants, end reason: everything that may change. */
   update(grant: Grant): Promise<void>;
@@ -206,6 +228,8 @@ export interface PartTable {
   insert(part: GrantPart): Promise<void>;
   byId(id: PartId): Promise<GrantPart | null>;
   ofGrant(id: GrantId): Promise<readonly GrantPart[]>;
+  /** Of each, in order of their ordinals. */
+  ofGrants(ids: readonly GrantId[]): Promise<ReadonlyMap<GrantId, readonly GrantPart[]>>;
   sealedSecret(id: PartId): Promise<Uint8Array | null>;
   /** Claims due work, skipping what others hold; each claim raises the part's fence, and targets known to be down are left out. */
   claim(options: ClaimOptions): Promise<readonly ClaimedPart[]>;
@@ -248,6 +272,8 @@ export interface SessionTable {
   byId(id: SessionId): Promise<Session | null>;
   lock(id: SessionId): Promise<Session | null>;
   list(filter: SessionFilter, page: Page): Promise<readonly Session[]>;
+  /** How many are live under each; nothing for a grant with none. */
+  countLive(grants: readonly GrantId[]): Promise<ReadonlyMap<GrantId, number>>;
   activate(id: SessionId, facts: JsonObject): Promise<boolean>;
   /** Extends the leases of those still live on this broker to `leaseMs` plus their grant's grace from now; answers them all, with their grants. */
   renew(broker: string, ids: readonly SessionId[], leaseMs: number): Promise<readonly { readonly session: Session; readonly grant: Grant }[]>;
@@ -265,7 +291,8 @@ export interface SessionTable {
   lockLost(before: Date, limit: number): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */
   appendChunk(id: SessionId, seq: number, sealed: Uint8Array, plainHash: string, events: number, at: Date): Promise<boolean>;
-  chunks(id: SessionId): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array; readonly hash: string; readonly at: Date }[]>;
+  /** In order of `seq`, from one on: at most `limit`. */
+  chunks(id: SessionId, from: number, limit: number): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array; readonly hash: string; readonly at: Date }[]>;
 }
 
 export interface EnrolledKey {
@@ -319,7 +346,7 @@ export interface CredentialTable {
   closeIdempotency(principal: PrincipalId, key: string, status: number, response: string): Promise<void>;
   /** Forgets a key whose call failed on our side, so that the caller may try again. */
   forgetIdempotency(principal: PrincipalId, key: string): Promise<void>;
-  /** Drops spent nonces, old idempotency keys, dead links and tokens. */
+  /** Drops spent nonces, old idempotency keys, and links, tokens and certificates that ran out before; of each so many at a time. */
   purge(before: Date): Promise<void>;
   ownKey(name: string): Promise<{ readonly sealed: Uint8Array; readonly public: string } | null>;
   /** Keeps the first of several racers' keys and answers the one kept. */

@@ -106,8 +106,20 @@ async function end(run: Run, [id]: readonly string[], { person, target, yes }: E
   run.answer(ended, () => `${ended.sessions} sessions ended`);
 }
 
+/** Page after page; only the last one knows whether it is complete. */
+async function wholeRecording(run: Run, id: string): Promise<Answer<'recording'>> {
+  const client = await run.client();
+  const items: Answer<'recording'>['statements'] = [];
+  for (let cursor: string | null = null; ; ) {
+    const page: Answer<'recording'> = await client.call('recording', { params: { id }, query: cursor === null ? {} : { cursor } });
+    for (const statement of page.statements) items.push(statement);
+    if (page.next === null) return { ...page, statements: items };
+    cursor = page.next;
+  }
+}
+
 async function statements(run: Run, [id = '']: readonly string[], { full }: { full?: true }): Promise<void> {
-  const recording = await (await run.client()).call('recording', { params: { id } });
+  const recording = await wholeRecording(run, id);
   const columns = full ? undefined : run.columns;
   const oneLine = (text: string) => (full ? text : text.replace(/\s+/g, ' ').trim());
   run.answer(recording, () =>

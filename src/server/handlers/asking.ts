@@ -1,9 +1,11 @@
 import { cancelRequest } from '#app/cancel-request.ts';
-import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
+import { judgeOffers } from '#app/judge-offers.ts';
+import { judgeRequest, type Judgement, type RequestInput } from '#app/judge-request.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
 import { seeRequest } from '#app/visibility.ts';
 import type { Body } from '#contract/routes.ts';
+import type { Page } from '#app/ports/store.ts';
 import { parseDuration } from '#domain/duration.ts';
 import type { Entitlement } from '#domain/entitlement.ts';
 import type { RequestId } from '#domain/id.ts';
@@ -14,17 +16,19 @@ import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
 import { Directory, entitlementRef } from '../present/directory.ts';
 import { presentRequest, presentStages, wireVerdict } from '../present/present-request.ts';
-import { lookUntil, nextOf, pageOf, viewing } from '../viewing.ts';
+import { lookUntil, namedPageOf, nextName, nextOf, pageOf, viewing } from '../viewing.ts';
 
 export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | 'previewRequest' | 'submitRequest' | 'requests' | 'request' | 'cancelRequest' | 'reviewRequest'> {
   const { app, wording } = deps;
   const show = (actor: Actor, id: RequestId) =>
     viewing(app, actor, async (directory) => presentRequest(directory, wording, await seeRequest(directory.tx, directory.viewer, id)));
   return {
-    entitlements: ({ actor }) =>
+    entitlements: ({ actor, query }) =>
       viewing(app, actor, async (directory) => {
-        const all = (await directory.tx.catalogue.entitlements()).filter((one) => one.retiredAt === null);
-        return { items: await Promise.all(all.map((one) => presentEntitlement(deps, directory, actor, one))) };
+        const rows = await directory.tx.catalogue.entitlementPage(namedPageOf(query));
+        const judged = await (await judgeOffers(app, directory.tx, actor))(rows);
+        const items = await Promise.all(rows.map((one) => presentEntitlement(deps, directory, actor, one, judged.get(one.id) as Judgement)));
+        return { items, next: nextName(rows, query.limit) };
       }),
     previewRequest: ({ actor, body }) => viewing(app, actor, (directory) => preview(deps, directory, actor, inputOf(body))),
     async submitRequest({ actor, body }) {
@@ -36,10 +40,10 @@ export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | '
         const { tx, viewer } = directory;
         if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all requests');
         const filter = { ...(query.state ? { state: query.state } : {}), ...(query.view === 'mine' ? { principal: actor.id } : {}) };
-        const rows = query.view === 'inbox' ? await inbox(directory) : await tx.requests.list(filter, pageOf(query));
+        const rows = query.view === 'inbox' ? await inbox(directory, pageOf(query)) : await tx.requests.list(filter, pageOf(query));
         return {
           items: await Promise.all(rows.map((request) => presentRequest(directory, wording, request))),
-          next: query.view === 'inbox' ? null : nextOf(rows, query.limit),
+          next: nextOf(rows, query.limit),
         };
       }),
     request: ({ actor, params, query, signal }) =>
@@ -76,10 +80,7 @@ export function inputOf(body: Body<'submitRequest'>): RequestInput {
   };
 }
 
-async function presentEntitlement(deps: ServerDeps, directory: Directory, actor: Actor, one: Entitlement) {
-  const judged = await judgeRequest(deps.app, directory.tx, actor, {
-    entitlement: one.name, reason: 'preview', ticket: null, duration: null, startAt: null, onBehalfOf: null, extends: null,
-  });
+async function presentEntitlement(deps: ServerDeps, directory: Directory, actor: Actor, one: Entitlement, judged: Judgement) {
   const reason = judged.outcome !== 'refused' ? null : judged.request.allowed ? 'nobody could approve it: it has no approval stage' : (deps.wording.explain(judged.request)[0] ?? 'policy does not permit it');
   return {
     ...entitlementRef(one),
@@ -110,16 +111,14 @@ async function preview(deps: ServerDeps, directory: Directory, actor: Actor, inp
   };
 }
 
-/** What waits for this viewer's decision, oldest first. */
-async function inbox(directory: Directory): Promise<readonly AccessRequest[]> {
+/** What waits for this viewer's decision, oldest first: the cursor is what was shown last. */
+async function inbox(directory: Directory, page: Page): Promise<readonly AccessRequest[]> {
   const { tx, viewer } = directory;
   const pending = (await tx.requests.list({ state: 'pending' }, { before: null, limit: 1000 })).toReversed();
-  const mine: AccessRequest[] = [];
-  for (const request of pending) {
-    const requester = await directory.known(request.principal);
-    const reviews = await tx.requests.reviews(request.id);
+  const mine = await Promise.all(pending.map(async (request) => {
+    const [requester, reviews] = await Promise.all([directory.known(request.principal), directory.reviews(request.id)]);
     const facts = requester && { reviewer: viewer.principal, memberships: viewer.memberships, requester: requester.principal };
-    if (facts && analyzeReview(request, reviews, facts, tx.now).allowed) mine.push(request);
-  }
-  return mine;
+    return facts !== null && analyzeReview(request, reviews ?? [], facts, tx.now).allowed;
+  }));
+  return pending.filter(({ id }, at) => mine[at] && (page.before === null || id > page.before)).slice(0, page.limit);
 }
