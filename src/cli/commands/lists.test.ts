@@ -81,6 +81,20 @@ test('entitlements say who decides, and why what is locked is locked', async () 
   assert.match(ran.stdout, /orders-read .*1h, max 4h .*1 of dba[^]*orders-admin .*locked: only for dba/);
 });
 
+test('lists of the catalogue, and a recording, are followed to their end', async () => {
+  const at = '2026-11-24T12:05:00Z';
+  const told = (text: string) => ({ at, text, truncated: false, masked: false, durationMs: 1, rows: 1, outcome: 'ok' });
+  await using world = await signedIn({
+    entitlements: ({ query }) => (query['cursor'] === undefined ? { items: [entitlement], next: 'orders-read' } : page({ ...entitlement, name: 'the-last' })),
+    recording: ({ query }) => ({
+      session: sessionId, complete: query['cursor'] === '4.2', statements: [told(`after ${query['cursor'] ?? 'nothing'}`)], next: query['cursor'] === undefined ? '0.7' : query['cursor'] === '0.7' ? '4.2' : null,
+    }),
+  });
+  assert.match((await world.run(['entitlements'])).stdout, /orders-read[^]*the-last/);
+  const recording = JSON.parse((await world.run(['statements', sessionId, '--json'])).stdout) as { complete: boolean; next: null; statements: { text: string }[] };
+  assert.deepEqual([recording.statements.map(({ text }) => text), recording.complete, recording.next], [['after nothing', 'after 0.7', 'after 4.2'], true, null]);
+});
+
 test('statements, with hostile text and line breaks, one line each', async () => {
   const at = '2026-11-24T12:05:00Z';
   await using world = await signedIn({
