@@ -1,5 +1,5 @@
 import type { Answer } from '#contract/routes.ts';
-import { fillStore } from '#test/worlds/full-store.ts';
+import { FIRST_ENTRY, fillStore } from '#test/worlds/full-store.ts';
 import { brevetWorld, type BrevetWorld, type Caller } from '#test/worlds/brevet-world.ts';
 import type { Benchmark, Figure } from '../benchmark.ts';
 import { spread } from '../statistics.ts';
@@ -37,7 +37,7 @@ const lists = (grants: number): readonly List[] => [
   { what: 'sessions, all live', by: 'sam', path: '/api/v1/sessions?view=all&live=true' },
   { what: 'log, newest', by: 'sam', path: '/api/v1/log/entries' },
   { what: 'log, a rare type', by: 'sam', path: '/api/v1/log/entries?type=principal.created' },
-  { what: 'log, a usual type from the middle', by: 'sam', path: '/api/v1/log/entries?type=grant.ended', cursor: String(Math.floor(grants * 1.5)) },
+  { what: 'log, a usual type from the middle', by: 'sam', path: '/api/v1/log/entries?type=grant.ended', cursor: String(FIRST_ENTRY + Math.floor(grants * 1.5)) },
   { what: 'entitlements', by: 'ada', path: '/api/v1/entitlements' },
   { what: 'people', by: 'sam', path: '/api/v1/principals' },
   { what: 'targets', by: 'ada', path: '/api/v1/targets' },

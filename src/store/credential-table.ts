@@ -113,8 +113,12 @@ function ownKeys(sql: Sql): Pick<CredentialTable, 'ownKey' | 'keepOwnKey'> {
   };
 }
 
-/** Of one table at a time: an upgrade that finds years of them, or a flood, must not make one statement run out of its time. */
-const PURGED_AT_ONCE = 50_000;
+/**
+ * At a time, and how often in one purge: an upgrade that finds years of them, or a flood, must not make a statement run out of
+ * its time. Few enough that PostgreSQL takes the index before it knows how many there are.
+ */
+const PURGED_AT_ONCE = 5_000;
+const MOST_ROUNDS = 10;
 
 /**
  * A certificate or token that is not known is refused like one that ran out, so that dropping it lets nobody in. What was
@@ -125,7 +129,9 @@ async function purge(sql: Sql, before: Date): Promise<void> {
     ['signature_nonces', 'used_at'], ['idempotency_keys', 'created_at'], ['sign_in_links', 'expires_at'], ['connection_tokens', 'expires_at'],
     ['certificates', 'not_after'],
   ] as const) {
-    await sql.run(
-      `delete from brevet.${table} where ctid = any(array(select ctid from brevet.${table} where ${age} < $1 order by ${age} limit ${PURGED_AT_ONCE}))`, [before]);
+    for (let round = 0, gone = PURGED_AT_ONCE; gone === PURGED_AT_ONCE && round < MOST_ROUNDS; round++) {
+      gone = await sql.run(
+        `delete from brevet.${table} where ctid = any(array(select ctid from brevet.${table} where ${age} < $1 order by ${age} limit ${PURGED_AT_ONCE}))`, [before]);
+    }
   }
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { PoolClient } from 'pg';
 import type { GrantId, PrincipalId, RequestId, SessionId, TargetId } from '#domain/id.ts';
 import { explainedSql, type Reading } from '#test/worlds/explained.ts';
-import { fillStore } from '#test/worlds/full-store.ts';
+import { FIRST_ENTRY, fillStore } from '#test/worlds/full-store.ts';
 import { postgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { catalogue, later } from '#test/worlds/store-world.ts';
 import { credentialTable } from './credential-table.ts';
@@ -14,7 +14,7 @@ import { requestTable } from './request-table.ts';
 import { sessionTable } from './session-table.ts';
 import type { Sql } from './sql.ts';
 
-const GRANTS = Number(process.env['PLANS_GRANTS'] ?? 200_000);
+const GRANTS = 200_000;
 
 interface Scene {
   readonly now: Date;
@@ -104,10 +104,10 @@ const QUERIES: Asked = {
   'a session lapses': (sql, s) => sessionTable(sql, s.now).letLapse(s.grant, 'prt_0', s.now),
   'counts': (sql) => entryTable(sql).counts(),
   'entries, newest': (sql) => entryTable(sql).list({}, 50, null),
-  'entries, from the middle': (sql) => entryTable(sql).list({}, 50, GRANTS),
+  'entries, from the middle': (sql) => entryTable(sql).list({}, 50, FIRST_ENTRY + GRANTS),
   'entries of a rare type': (sql) => entryTable(sql).list({ type: 'principal.created' }, 50, null),
   'entries of a type that is not': (sql) => entryTable(sql).list({ type: 'nothing.happened' }, 50, null),
-  'entries of a usual type': (sql) => entryTable(sql).list({ type: 'grant.ended' }, 50, GRANTS),
+  'entries of a usual type': (sql) => entryTable(sql).list({ type: 'grant.ended' }, 50, FIRST_ENTRY + GRANTS),
   'entries of a grant': (sql, s) => entryTable(sql).list({ grant: s.grant }, 50, null),
   'entries of a request': (sql, s) => entryTable(sql).list({ request: s.request }, 50, null),
   'grants with ids': (sql, s) => grantTable(sql, none).withIds([s.grant]),
@@ -117,7 +117,7 @@ const QUERIES: Asked = {
   'parts of grants': (sql, s) => partTable(sql).ofGrants([s.grant]),
   'sessions counted, of grants': (sql, s) => sessionTable(sql, s.now).countLive([s.grant]),
   'a purge of nothing': (sql) => credentialTable(sql).purge(new Date('2020-01-01')),
-  'entries from an index': (sql) => entryTable(sql).from(GRANTS, 50),
+  'entries from an index': (sql) => entryTable(sql).from(FIRST_ENTRY + GRANTS, 50),
 };
 
 const LARGE = new Set(['requests', 'grants', 'grant_parts', 'sessions', 'log_entries', 'certificates', 'connection_tokens', 'recording_chunks']);

@@ -18,6 +18,9 @@ export interface History {
   readonly unanalysed?: boolean;
 }
 
+/** The history's entries are numbered from here on, out of the way of the sequencer, whose tree knows nothing of them. */
+export const FIRST_ENTRY = 1_000_000_000;
+
 const LARGE = ['requests', 'grants', 'grant_parts', 'sessions', 'log_entries', 'certificates', 'connection_tokens', 'reviews'] as const;
 
 /** Ids sort as they were numbered, and before any made today. */
@@ -88,10 +91,9 @@ async function logged(client: PoolClient, { grants }: History): Promise<void> {
     `insert into brevet.log_entries (id, at, type, body, grant_id, request_id, principal_id, index, leaf)
      select ${id('evt', 'n')}, now(), e.type, json_build_object('v', 1, 'type', e.type, 'actor', 'system', 'data', json_build_object('n', n))::text,
             case when e.type <> 'request.sent' then ${id('grt', '1 + n / 3')} end, case when e.type = 'request.sent' then ${id('req', '1 + n / 3')} end,
-            case when e.type = 'principal.created' then ${shared('people', 'n')} end, n, sha256(n::text::bytea)
+            case when e.type = 'principal.created' then ${shared('people', 'n')} end, ${FIRST_ENTRY} + n, sha256(n::text::bytea)
        from scene cross join generate_series(0, $1::bigint * 3 - 1) n
       cross join lateral (select case when n % 50000 = 17 then 'principal.created' else (array['request.sent', 'grant.active', 'grant.ended'])[1 + n % 3] end as type) e`, [grants]);
-  await client.query('update brevet.log_state set size = $1', [grants * 3]);
   await client.query(
     `insert into brevet.certificates (fingerprint, principal_id, created_at, not_after)
      select 'f' || n, ${shared('people', 'n')}, now() - interval '2 hours', now() + ($1 - n - 100) * interval '-1 second' from scene cross join generate_series(1, $1::bigint) n`, [grants]);
