@@ -29,6 +29,16 @@ export async function knowActor(tx: Tx, id: PrincipalId): Promise<Known> {
   return known;
 }
 
+/** As many as are asked for by three questions; those that are not known are left out. */
+export async function knowPrincipals(tx: Tx, ids: readonly PrincipalId[]): Promise<ReadonlyMap<PrincipalId, Known>> {
+  const principals = await tx.principals.withIds(ids);
+  const owners = new Map((await tx.principals.withIds([...new Set(principals.flatMap(({ owner }) => owner ?? []))])).map((owner) => [owner.id, owner]));
+  const memberships = await tx.principals.membershipsOf(ids);
+  return new Map(principals.map((principal) => [
+    principal.id, { principal, memberships: memberships.get(principal.id) ?? [], owner: (principal.owner && owners.get(principal.owner)) ?? null },
+  ]));
+}
+
 export async function knowPrincipal(tx: Tx, id: PrincipalId): Promise<Known | null> {
   const principal = await tx.principals.byId(id);
   if (!principal) return null;

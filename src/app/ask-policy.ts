@@ -1,5 +1,5 @@
-import type { Entitlement } from '#domain/entitlement.ts';
-import type { PrincipalId } from '#domain/id.ts';
+import type { Entitlement, Target } from '#domain/entitlement.ts';
+import type { EntitlementId, FolderId, PrincipalId, TargetId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from './app.ts';
 import type { PolicyAction, PolicyContext, PolicyPrincipal, PolicyResource, PolicySet, Verdict } from './ports/policy.ts';
@@ -17,6 +17,19 @@ export async function currentPolicies(tx: Tx): Promise<PolicySet & { readonly pu
 export async function policyResource(tx: { readonly catalogue: Pick<CatalogueTable, 'folders' | 'target'> }, entitlement: Entitlement): Promise<PolicyResource> {
   const folders = new Map((await tx.catalogue.folders()).map((folder) => [folder.id, folder.name]));
   const targets = await Promise.all(entitlement.parts.map((part) => tx.catalogue.target(part.target)));
+  return resourceOf(entitlement, folders, new Map(targets.filter((one) => one !== null).map((one) => [one.id, one])));
+}
+
+/** Many, by the entitlement's id, with folders and targets read once. */
+export async function policyResources(tx: Tx, entitlements: readonly Entitlement[]): Promise<ReadonlyMap<EntitlementId, PolicyResource>> {
+  const folders = new Map((await tx.catalogue.folders()).map((folder) => [folder.id, folder.name]));
+  const ids = [...new Set(entitlements.flatMap(({ parts }) => parts.map((part) => part.target)))];
+  const targets = new Map((await tx.catalogue.targetsWithIds(ids)).map((target) => [target.id, target]));
+  return new Map(entitlements.map((one) => [one.id, resourceOf(one, folders, targets)]));
+}
+
+function resourceOf(entitlement: Entitlement, folders: ReadonlyMap<FolderId, string>, known: ReadonlyMap<TargetId, Target>): PolicyResource {
+  const targets = entitlement.parts.map((part) => known.get(part.target));
   return {
     id: entitlement.id,
     name: entitlement.name,

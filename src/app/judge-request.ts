@@ -8,7 +8,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { actorContext, isDisabled, knowActor, knowPrincipal, policyPrincipal, type Actor, type Known } from './actor.ts';
 import type { App } from './app.ts';
 import { currentPolicies, policyResource } from './ask-policy.ts';
-import type { PolicySet, Verdict } from './ports/policy.ts';
+import type { PolicyResource, PolicySet, Verdict } from './ports/policy.ts';
 import type { Tx } from './ports/store.ts';
 
 /** What somebody asks for, as it came in. */
@@ -36,13 +36,21 @@ export interface Judgement {
   readonly outcome: 'approved_by_policy' | 'needs_review' | 'refused';
 }
 
+/** What a judgement reads, when it was read for many at once. */
+export interface Read {
+  readonly known: Known;
+  readonly entitlement: Entitlement;
+  readonly policies: PolicySet & { readonly publishedBy: PrincipalId | null };
+  readonly resource: PolicyResource;
+}
+
 /**
  * Judges a request without sending it. @throws Refusal `not_found`, `duration_too_long`, `invalid_duration`,
  * `invalid_input` for what no policy could allow.
  */
-export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: RequestInput): Promise<Judgement> {
-  const known = await knowActor(tx, actor.id);
-  const entitlement = await tx.catalogue.entitlementByName(input.entitlement);
+export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: RequestInput, read?: Read): Promise<Judgement> {
+  const known = read?.known ?? (await knowActor(tx, actor.id));
+  const entitlement = read?.entitlement ?? (await tx.catalogue.entitlementByName(input.entitlement));
   if (!entitlement || entitlement.retiredAt !== null) {
     throw new Refusal('not_found', `there is no entitlement "${input.entitlement}"`, { hint: 'brevet entitlements lists what may be requested.' });
   }
@@ -57,7 +65,7 @@ export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: Reques
   checkStart(app, tx.now, input.startAt);
   const behalf = await knowBehalf(tx, known, input.onBehalfOf);
 
-  const policies = await currentPolicies(tx);
+  const policies = read?.policies ?? (await currentPolicies(tx));
   const context = {
     ...actorContext(actor, tx.now),
     durationSeconds,
@@ -66,7 +74,7 @@ export async function judgeRequest(app: App, tx: Tx, actor: Actor, input: Reques
     ...(input.ticket === null ? {} : { ticket: input.ticket }),
     ...(behalf === null ? {} : { onBehalfOf: behalf.principal.name }),
   };
-  const resource = await policyResource(tx, entitlement);
+  const resource = read?.resource ?? (await policyResource(tx, entitlement));
   const ask = (action: 'request' | 'extend' | 'autoApprove', who: Known) =>
     app.policy.decide(policies, { action, principal: policyPrincipal(who), resource, context });
 

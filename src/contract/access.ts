@@ -209,4 +209,6 @@ export const Statement = z.strictObject({
   rows: z.int().nullable(),
   outcome: z.string(),
 });
-export const SessionRecording = z.strictObject({ session: SessionId, complete: z.boolean(), statements: z.array(Statement) });
+/** In order of time. A page ends where an answer would grow too large; the last one tells whether the recording is complete. */
+export const RecordingQuery = z.strictObject({ cursor: z.string().regex(/^\d{1,9}\.\d{1,9}$/, 'the `next` of the page before').optional() });
+export const SessionRecording = z.strictObject({ session: SessionId, complete: z.boolean(), statements: z.array(Statement), next: z.string().nullable() });

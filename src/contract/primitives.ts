@@ -36,4 +36,6 @@ export const PageQuery = z.strictObject({
   /** The `next` of the page before. */
   cursor: z.string().min(1).max(200).optional(),
 });
+/** Of the catalogue: by name. Each row asks policy or looks at health, so that fewer come at once. */
+export const NamedPageQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(100).default(100), cursor: Name.optional() });
 export const page = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), next: z.string().nullable() });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as access from './access.ts';
 import * as administration from './administration.ts';
 import * as identity from './identity.ts';
-import { GrantId, KeyId, Name, PageQuery, RequestId, SessionId, page } from './primitives.ts';
+import { GrantId, KeyId, Name, NamedPageQuery, PageQuery, RequestId, SessionId, page } from './primitives.ts';
 
 /**
  * Every endpoint, as data. The server registers each and refuses to start without a handler for one; the OpenAPI
@@ -41,7 +41,7 @@ export const ROUTES = {
   revokeKey: route({ method: 'DELETE', path: '/api/v1/me/keys/:id', access: 'signed_in', summary: 'Revoke one of my keys', params: ById(KeyId), answer: z.strictObject({}) }),
 
   // Asking
-  entitlements: route({ method: 'GET', path: '/api/v1/entitlements', access: 'signed_in', summary: 'What may be requested, and what is locked and why', answer: z.strictObject({ items: z.array(access.Entitlement) }) }),
+  entitlements: route({ method: 'GET', path: '/api/v1/entitlements', access: 'signed_in', summary: 'What may be requested, and what is locked and why', query: NamedPageQuery, answer: page(access.Entitlement) }),
   previewRequest: route({ method: 'POST', path: '/api/v1/requests/preview', access: 'signed_in', summary: 'What would happen to this request', body: access.NewRequest, answer: access.RequestPreview }),
   submitRequest: route({ method: 'POST', path: '/api/v1/requests', access: 'signed_in', summary: 'Ask for access', body: access.NewRequest, answer: access.AccessRequest }),
   requests: route({ method: 'GET', path: '/api/v1/requests', access: 'signed_in', summary: 'Requests: mine, those I may decide on, or all for administrators', query: z.strictObject({ ...PageQuery.shape, state: z.enum(['pending', 'approved', 'denied', 'cancelled', 'expired']).optional(), view: z.enum(['mine', 'inbox', 'all']).default('mine') }), answer: page(access.AccessRequest) }),
@@ -63,7 +63,7 @@ export const ROUTES = {
   sessions: route({ method: 'GET', path: '/api/v1/sessions', access: 'signed_in', summary: 'Sessions: mine, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'all']).default('mine'), live: z.enum(['true', 'false']).optional(), grant: GrantId.optional() }), answer: page(access.Session) }),
   endSession: route({ method: 'POST', path: '/api/v1/sessions/:id/end', access: 'signed_in', summary: 'End a session now', params: ById(SessionId), answer: access.Session }),
   endSessions: route({ method: 'POST', path: '/api/v1/sessions/end', access: 'administrator', summary: 'End every session of a person, or on a target', body: z.strictObject({ person: Name.optional(), target: Name.optional() }), answer: z.strictObject({ sessions: z.int() }) }),
-  recording: route({ method: 'GET', path: '/api/v1/sessions/:id/recording', access: 'signed_in', summary: 'What was done in a session', params: ById(SessionId), answer: access.SessionRecording }),
+  recording: route({ method: 'GET', path: '/api/v1/sessions/:id/recording', access: 'signed_in', summary: 'What was done in a session', params: ById(SessionId), query: access.RecordingQuery, answer: access.SessionRecording }),
 
   // The log
   logEntries: route({ method: 'GET', path: '/api/v1/log/entries', access: 'signed_in', summary: 'Log entries: of one grant or request that is mine to see, or all for administrators', query: z.strictObject({ ...PageQuery.shape, grant: GrantId.optional(), request: RequestId.optional(), type: z.string().max(60).optional() }), answer: page(administration.LogEntry) }),
@@ -71,7 +71,7 @@ export const ROUTES = {
   evidence: route({ method: 'GET', path: '/api/v1/grants/:id/evidence', access: 'signed_in', summary: 'A bundle that proves the life of one grant offline', params: ById(GrantId), answer: z.json() }),
 
   // Administering
-  principals: route({ method: 'GET', path: '/api/v1/principals', access: 'administrator', summary: 'People and workloads', answer: z.strictObject({ items: z.array(identity.Principal) }) }),
+  principals: route({ method: 'GET', path: '/api/v1/principals', access: 'administrator', summary: 'People and workloads', query: NamedPageQuery, answer: page(identity.Principal) }),
   createPrincipal: route({ method: 'POST', path: '/api/v1/principals', access: 'administrator', summary: 'Add a person or a workload', body: identity.NewPrincipal, answer: identity.Principal }),
   disablePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/disable', access: 'administrator', summary: 'Disable, and end everything they hold', params: Named, answer: access.Revoked }),
   enablePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/enable', access: 'administrator', summary: 'Enable again', params: Named, answer: identity.Principal }),
@@ -79,7 +79,7 @@ export const ROUTES = {
   enrolWorkloadKey: route({ method: 'POST', path: '/api/v1/principals/:name/keys', access: 'administrator', summary: "Enrol a workload's public key", params: Named, body: identity.NewWorkloadKey, answer: identity.SignedIn }),
   erasePrincipal: route({ method: 'POST', path: '/api/v1/principals/:name/erase', access: 'administrator', summary: 'Erase what names or describes somebody who is disabled', params: Named, answer: z.strictObject({}) }),
   revokeOfPerson: route({ method: 'POST', path: '/api/v1/principals/:name/revoke', access: 'administrator', summary: 'Take away everything that somebody holds', params: Named, body: access.Revocation, answer: access.Revoked }),
-  targets: route({ method: 'GET', path: '/api/v1/targets', access: 'signed_in', summary: 'Targets that I may request something on, or all for administrators', answer: z.strictObject({ items: z.array(administration.Target) }) }),
+  targets: route({ method: 'GET', path: '/api/v1/targets', access: 'signed_in', summary: 'Targets that I may request something on, or all for administrators', query: NamedPageQuery, answer: page(administration.Target) }),
   setCredential: route({ method: 'PUT', path: '/api/v1/targets/:name/credential', access: 'administrator', summary: "Set Brevet's own credential for a target", params: Named, body: administration.NewCredential, answer: z.strictObject({}) }),
   standingPrivileges: route({ method: 'GET', path: '/api/v1/targets/:name/standing', access: 'administrator', summary: 'Who holds what on a target with no grant', params: Named, answer: z.strictObject({ items: z.array(administration.StandingPrivilege) }) }),
   revokeOnTarget: route({ method: 'POST', path: '/api/v1/targets/:name/revoke', access: 'administrator', summary: 'Take away everything on a target', params: Named, body: access.Revocation, answer: access.Revoked }),

@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer';
 import type { App } from '#app/app.ts';
 import type { Identity } from '#app/ports/identity.ts';
-import { BadRecording, readRecording } from '#brokers/postgres/recording.ts';
+import { BadRecording, RecordingReader, type StatementRow } from '#brokers/postgres/recording.ts';
 import { describeText } from '#contract/free-text.ts';
 import { renderVerdict } from '#policy/render-verdict.ts';
-import type { RecordedStatement, ServerDeps } from '#server/deps.ts';
+import type { RecordedStatement, RecordingReading, ServerDeps } from '#server/deps.ts';
 import { rateLimit } from '#server/rate-limit.ts';
 import { clientAddress, type ClientAddress } from '#signin/client-address.ts';
 import { verifyRequest } from '#signin/request-signature.ts';
@@ -37,7 +37,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     clientAddress: behindProxies(settings),
     verifyRequest: (message, now, publicKeyOf) => verifyRequest(message, { now, publicKeyOf, authorities: addresses.map((one) => new URL(one).host) }),
     broker: parts.broker,
-    readRecording: statementsOf,
+    readRecording: readStatements,
     policyTools: policyTools(app.policy),
     log: logTools(keys.logSigner),
     diagnose: parts.diagnose,
@@ -64,16 +64,25 @@ export function behindProxies({ proxies }: Settings): ClientAddress {
 }
 
 /** A recording as rows; one that was tampered with on its way tells so instead of showing half. */
-function statementsOf(chunks: readonly Uint8Array[]): { complete: boolean; statements: readonly RecordedStatement[] } {
-  try {
-    const { header, statements, ended } = readRecording(chunks);
-    const start = header === null ? 0 : Date.parse(header.startedAt);
-    return {
-      complete: ended !== null,
-      statements: statements.map((one) => ({ at: new Date(start + one.at), text: one.sql, truncated: one.truncated, long: one.long, masked: one.masked, durationMs: one.durationMs, rows: one.rows, outcome: one.outcome === 'error' ? `error ${one.said}` : one.outcome })),
-    };
-  } catch (error) {
-    if (!(error instanceof BadRecording)) throw error;
-    return { complete: false, statements: [] };
-  }
+function readStatements(): RecordingReading {
+  const reader = new RecordingReader();
+  const wire = (rows: readonly StatementRow[]): readonly RecordedStatement[] => {
+    const start = reader.header === null ? 0 : Date.parse(reader.header.startedAt);
+    return rows.map((one) => ({ at: new Date(start + one.at), text: one.sql, truncated: one.truncated, long: one.long, masked: one.masked, durationMs: one.durationMs, rows: one.rows, outcome: one.outcome === 'error' ? `error ${one.said}` : one.outcome }));
+  };
+  return {
+    chunk(bytes) {
+      try {
+        reader.chunk(bytes);
+        return wire(reader.take());
+      } catch (error) {
+        if (!(error instanceof BadRecording)) throw error;
+        return null;
+      }
+    },
+    rest() {
+      const { statements, ended } = reader.result();
+      return { complete: ended !== null, statements: wire(statements) };
+    },
+  };
 }

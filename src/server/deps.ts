@@ -20,8 +20,8 @@ export interface ServerDeps {
   /** Verifies a signed request's head; @throws Refusal `unauthenticated` */
   readonly verifyRequest: VerifyRequest;
   readonly broker: () => BrokerAddress | null;
-  /** Statements of a session, from its opened recording chunks. */
-  readonly readRecording: (chunks: readonly Uint8Array[]) => { readonly complete: boolean; readonly statements: readonly RecordedStatement[] };
+  /** Begins to read a recording. */
+  readonly readRecording: () => RecordingReading;
   readonly policyTools: PolicyTools;
   readonly log: LogTools;
   readonly diagnose: (actor: Actor) => Promise<Answer<'doctor'>>;
@@ -41,6 +41,14 @@ export interface SignedHead {
 
 export interface VerifyRequest {
   (message: { method: string; authority: string; target: string; headers: Readonly<Record<string, readonly string[] | undefined>> }, now: Date, publicKeyOf: (keyId: string) => Promise<string | null>): Promise<SignedHead>;
+}
+
+/** Statements of a session, from its opened recording chunks in their order. `null` for bytes that no broker wrote. */
+export interface RecordingReading {
+  /** What was answered within this chunk. */
+  chunk(bytes: Uint8Array): readonly RecordedStatement[] | null;
+  /** What was never answered; and whether the session's end stands in the recording. */
+  rest(): { readonly complete: boolean; readonly statements: readonly RecordedStatement[] };
 }
 
 export interface RecordedStatement {

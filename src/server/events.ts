@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Actor } from '#app/actor.ts';
 import { maySee } from '#app/visibility.ts';
-import type { StoredEntry } from '#app/ports/store.ts';
+import type { StoredEntry } from '#app/ports/entry-table.ts';
 import { isId, type KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';

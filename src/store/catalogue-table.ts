@@ -25,6 +25,9 @@ export function catalogueTable(sql: Sql, now: Date): CatalogueTable {
     folders: () => sql.rows<Folder>('select id, name, title, administrators_id as administrators from brevet.folders order by name'),
     saveFolder: (folder) => saveFolder(sql, folder),
     targets: () => sql.rows<TargetRow>(`select ${TARGET} from brevet.targets order by name`),
+    targetPage: ({ after, limit }) => sql.rows<TargetRow>(
+      `select ${TARGET} from brevet.targets where name > $1 order by name limit $2`, [after ?? '', limit]),
+    targetsWithIds: (ids) => sql.rows<TargetRow>(`select ${TARGET} from brevet.targets where id = any($1)`, [ids]),
     target: (id) => sql.row<TargetRow>(`select ${TARGET} from brevet.targets where id = $1`, [id]),
     targetByName: (name) => sql.row<TargetRow>(`select ${TARGET} from brevet.targets where name = $1`, [name]),
     saveTarget: (target) => saveTarget(sql, target, now),
@@ -37,6 +40,10 @@ export function catalogueTable(sql: Sql, now: Date): CatalogueTable {
       `select checked_at as "checkedAt", unreachable_since as "unreachableSince", problem, skew_ms as "skewMs", version,
               swept_at as "sweptAt"
          from brevet.targets where id = $1`, [id]),
+    healthOf: async (ids) => new Map((await sql.rows<TargetHealth & { id: TargetId; hasCredential: boolean }>(
+      `select id, checked_at as "checkedAt", unreachable_since as "unreachableSince", problem, skew_ms as "skewMs", version,
+              swept_at as "sweptAt", credential is not null as "hasCredential"
+         from brevet.targets where id = any($1)`, [ids])).map(({ id, ...health }) => [id, health])),
     setHealth: (id, health) => setHealth(sql, id, health),
     claimSweeps: async (before) => (await sql.rows<{ id: TargetId }>(
       `update brevet.targets set swept_at = $2 where id = any(array(
@@ -44,6 +51,8 @@ export function catalogueTable(sql: Sql, now: Date): CatalogueTable {
           order by id for no key update skip locked)) returning id`, [before, now])).map(({ id }) => id),
     entitlements: async () =>
       (await sql.rows<EntitlementRow>(`select ${ENTITLEMENT} from brevet.entitlements order by name`)).map(entitlementOf),
+    entitlementPage: async ({ after, limit }) => (await sql.rows<EntitlementRow>(
+      `select ${ENTITLEMENT} from brevet.entitlements where retired_at is null and name > $1 order by name limit $2`, [after ?? '', limit])).map(entitlementOf),
     entitlement: (id) => entitlement('id', id),
     entitlementByName: (name) => entitlement('name', name),
     saveEntitlement: (each) => saveEntitlement(sql, each),

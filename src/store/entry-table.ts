@@ -1,4 +1,4 @@
-import type { EntryFilter, EntryTable, LogCursor, LogPage, StoredEntry } from '#app/ports/store.ts';
+import type { EntryFilter, EntryTable, LogCursor, LogPage, StoredEntry } from '#app/ports/entry-table.ts';
 import type { GrantId, RequestId } from '#domain/id.ts';
 import { countLive } from './count-live.ts';
 import { Conditions, type Sql } from './sql.ts';

@@ -1,6 +1,6 @@
 import type { Awaiting, GrantFilter, GrantTable, Page, Tx } from '#app/ports/store.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
-import type { GrantId } from '#domain/id.ts';
+import type { GrantId, TargetId } from '#domain/id.ts';
 import type { EndReason, SessionEndReason } from '#domain/lifecycle.ts';
 import { GRANT, grantOf, type GrantRow, PART, type PartRow } from './rows.ts';
 import { Conditions, type Sql } from './sql.ts';
@@ -19,6 +19,8 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
     insert: (grant) => insert(sql, grant),
     byId: (id) => one(`select ${GRANT} from brevet.grants where id = $1`, [id]),
     byRequest: (id) => one(`select ${GRANT} from brevet.grants where request_id = $1`, [id]),
+    withIds: async (ids) => (await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where id = any($1)`, [ids])).map(grantOf),
+    ofRequests: async (ids) => (await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where request_id = any($1)`, [ids])).map(grantOf),
     lock: (id) => one(`select ${GRANT} from brevet.grants where id = $1 for no key update`, [id]),
     update: (grant) => update(sql, grant),
     list: (filter, page) => list(sql, filter, page),
@@ -65,21 +67,47 @@ async function settleParts(sql: Sql, ids: readonly GrantId[]): Promise<void> {
         and exists (select from brevet.grants g where g.id = grant_id and g.state = 'ended')`, [ids]);
 }
 
+/**
+ * What has ended is almost everything, so each way in has an index of its own over what has not. Of a target, its parts lead
+ * the way, newest first; of a principal on a target, the principal's grants do: the shorter history, as a rule. Left to choose,
+ * PostgreSQL would read a target's whole history, or everybody's, whenever its statistics are old.
+ */
 async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly Grant[]> {
+  const unended = filter.live === true || filter.overdue === true || (filter.state !== undefined && filter.state !== 'ended');
   const where = new Conditions()
-    .add('principal_id = $', filter.principal)
-    .concerning('grants', filter.concerning)
-    .add(`exists (select from jsonb_array_elements(entitlement->'stages') stage where stage->'groups' ?| $)`, filter.reviewedBy)
-    .add('id in (select grant_id from brevet.grant_parts where target_id = $)', filter.target)
-    .add('entitlement_id = $', filter.entitlement)
-    .add('state = $', filter.state)
-    .when(filter.live === true, `state <> 'ended'`)
-    .when(filter.live === false, `state = 'ended'`)
-    .when(filter.overdue === true, `overdue_at is not null and state <> 'ended'`)
-    .when(filter.overdue === false, `(overdue_at is null or state = 'ended')`)
-    .add('id < $', page.before ?? undefined);
+    .add('g.principal_id = $', filter.principal)
+    .concerning('grants', filter.concerning, 'g.id')
+    .add(`exists (select from jsonb_array_elements(g.entitlement->'stages') stage where stage->'groups' ?| $)`, filter.reviewedBy)
+    .add('g.entitlement_id = $', filter.entitlement)
+    .add('g.state = $', filter.state)
+    .when(unended, `g.state <> 'ended'`)
+    .when(filter.live === false, `g.state = 'ended'`)
+    .when(filter.overdue === true, 'g.overdue_at is not null')
+    .when(filter.overdue === false, `(g.overdue_at is null or g.state = 'ended')`);
+  if (filter.target !== undefined && filter.principal === undefined && filter.concerning === undefined) return newestOnTarget(sql, where, filter.target, unended, page);
+  where.add('(select count(*) from brevet.grant_parts p where p.grant_id = g.id and p.target_id = $) > 0', filter.target).add('g.id < $', page.before ?? undefined);
   const limit = where.parameter(page.limit);
-  const rows = await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants where ${where} order by id desc limit ${limit}`, where.values);
+  const rows = await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants g where ${where} order by g.id desc limit ${limit}`, where.values);
+  return rows.map(grantOf);
+}
+
+/**
+ * Hops through the index from one grant to the one before it, and stops when the page is full: the rows of a recursion come
+ * as they are asked for.
+ */
+async function newestOnTarget(sql: Sql, where: Conditions, target: TargetId, unended: boolean, { before, limit }: Page): Promise<readonly Grant[]> {
+  const parts = `p.target_id = ${where.parameter(target)}${unended ? ' and not p.settled' : ''}`;
+  const from = before === null ? '' : `and p.grant_id < ${where.parameter(before)}`;
+  const rows = await sql.rows<GrantRow>(
+    `with recursive hops as (
+       (select p.grant_id as id from brevet.grant_parts p where ${parts} ${from} order by p.grant_id desc limit 1)
+       union all
+       select (select p.grant_id from brevet.grant_parts p where ${parts} and p.grant_id < hops.id order by p.grant_id desc limit 1)
+         from hops where hops.id is not null
+     ), page as (
+       select g.* from hops cross join lateral (select ${GRANT} from brevet.grants g where g.id = hops.id and ${where} offset 0) g limit ${where.parameter(limit)}
+     )
+     select * from page order by id desc`, where.values);
   return rows.map(grantOf);
 }
 
@@ -87,9 +115,9 @@ async function lockLive(sql: Sql, of: Parameters<GrantTable['lockLive']>[0]): Pr
   const where = new Conditions();
   if ('principal' in of) {
     const them = where.parameter([of.principal].flat());
-    where.when(true, `(principal_id = any(${them}) or on_behalf_of_id = any(${them}))`);
-  }
-  else if ('target' in of) where.add(`id in (select grant_id from brevet.grant_parts where state <> 'absent' and target_id = $)`, of.target);
+    where.when(true, `id = any(array(select id from brevet.grants where principal_id = any(${them}) and state <> 'ended'
+      union select id from brevet.grants where on_behalf_of_id = any(${them}) and state <> 'ended'))`);
+  } else if ('target' in of) where.add(`id = any(array(select grant_id from brevet.grant_parts where state <> 'absent' and target_id = $))`, of.target);
   else where.add('entitlement_id = $', of.entitlement);
   const rows = await sql.rows<GrantRow>(
     `select ${GRANT} from brevet.grants where state <> 'ended' and ${where} order by id for no key update`, where.values);
@@ -150,16 +178,19 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
   return untouched;
 }
 
-/** A look at the front of a partial index for each. A part that is absent and not settled may belong to a grant with others. */
+/**
+ * A look at the front of a partial index for each: without an order to come in, PostgreSQL reads the table instead when it has
+ * no statistics yet. A part that is absent and not settled may belong to a grant with others.
+ */
 async function awaiting(sql: Sql, now: Date, overdueBefore: Date): Promise<readonly Awaiting[]> {
-  const row = await sql.row<Record<Awaiting, boolean>>(
-    `select exists (select from brevet.grants where state = 'active' and deadline <= $1) as due,
-            exists (select from brevet.sessions where state <> 'ended' and lease_until < $1) as lost,
-            exists (select from brevet.grant_parts where state = 'absent' and not settled) as finished,
-            exists (select from brevet.grants where state = 'revoking' and overdue_at is null and revoke_due_at < $2) as overdue,
-            exists (select from brevet.grants where state = 'activating' and activate_by <= $1) as stale,
-            exists (select from brevet.grants where state = 'scheduled' and start_at <= $1) as starting,
-            exists (select from brevet.requests where state = 'pending' and expires_at <= $1) as expired`, [now, overdueBefore]);
+  const row = await sql.row<Record<Awaiting, boolean | null>>(
+    `select (select true from brevet.grants where state = 'active' and deadline <= $1 order by deadline limit 1) as due,
+            (select true from brevet.sessions where state <> 'ended' and lease_until < $1 order by lease_until limit 1) as lost,
+            (select true from brevet.grant_parts where state = 'absent' and not settled order by grant_id limit 1) as finished,
+            (select true from brevet.grants where state = 'revoking' and overdue_at is null and revoke_due_at < $2 order by revoke_due_at limit 1) as overdue,
+            (select true from brevet.grants where state = 'activating' and activate_by <= $1 order by activate_by limit 1) as stale,
+            (select true from brevet.grants where state = 'scheduled' and start_at <= $1 order by start_at limit 1) as starting,
+            (select true from brevet.requests where state = 'pending' and expires_at <= $1 order by expires_at limit 1) as expired`, [now, overdueBefore]);
   return row === null ? [] : (Object.keys(row) as Awaiting[]).filter((what) => row[what]);
 }
 

@@ -13,6 +13,8 @@ export function partTable(sql: Sql): PartTable {
     insert: (part) => insert(sql, part),
     byId: (id) => sql.row<PartRow>(`select ${PART} from brevet.grant_parts where id = $1`, [id]),
     ofGrant: (id) => sql.rows<PartRow>(`select ${PART} from brevet.grant_parts where grant_id = $1 order by ordinal`, [id]),
+    ofGrants: async (ids) => Map.groupBy(
+      await sql.rows<PartRow>(`select ${PART} from brevet.grant_parts where grant_id = any($1) order by grant_id, ordinal`, [ids]), (part) => part.grant),
     sealedSecret: async (id) =>
       (await sql.row<{ secret: Uint8Array | null }>('select secret from brevet.grant_parts where id = $1', [id]))?.secret ?? null,
     claim: (options) => claimParts(sql, options),

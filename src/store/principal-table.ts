@@ -9,9 +9,12 @@ import type { Sql } from './sql.ts';
 export function principalTable(sql: Sql, now: Date, { secrets }: { secrets: Pick<Secrets, 'newSubjectKey'> }): PrincipalTable {
   return {
     byId: (id) => sql.row<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals where id = $1`, [id]),
+    withIds: (ids) => sql.rows<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals where id = any($1)`, [ids]),
     lock: (id) => sql.row<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals where id = $1 for no key update`, [id]),
     byName: (name) => sql.row<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals where name = $1`, [name]),
     all: () => sql.rows<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals order by name`),
+    page: ({ after, limit }) => sql.rows<PrincipalRow>(
+      `select ${PRINCIPAL} from brevet.principals where name > $1 order by name limit $2`, [after ?? '', limit]),
     ownedBy: (person) => sql.rows<PrincipalRow>(`select ${PRINCIPAL} from brevet.principals where owner_id = $1 order by name`, [person]),
     insert: async (principal) => {
       await insert(sql, principal, now);
@@ -29,6 +32,13 @@ export function principalTable(sql: Sql, now: Date, { secrets }: { secrets: Pick
       `select m.group_id as "group", g.name as "groupName", m.since
          from brevet.group_members m join brevet.groups g on g.id = m.group_id
         where m.principal_id = $1 order by g.name`, [id]),
+    membershipsOf: async (ids) => {
+      const rows = await sql.rows<Membership & { of: PrincipalId }>(
+        `select m.principal_id as of, m.group_id as "group", g.name as "groupName", m.since
+           from brevet.group_members m join brevet.groups g on g.id = m.group_id
+          where m.principal_id = any($1) order by g.name`, [ids]);
+      return new Map([...Map.groupBy(rows, (row) => row.of)].map(([of, all]) => [of, all.map(({ group, groupName, since }) => ({ group, groupName, since }))]));
+    },
     password: (id) => sql.row<{ hash: string; issuedBy: PrincipalId | null }>(
       'select password_hash as hash, password_issued_by as "issuedBy" from brevet.principals where id = $1 and password_hash is not null', [id]),
     setPassword: async (id, hash, issuedBy) => {

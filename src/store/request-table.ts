@@ -13,6 +13,7 @@ export function requestTable(sql: Sql): RequestTable {
   return {
     insert: (request) => insert(sql, request),
     byId: (id) => one(`select ${REQUEST} from brevet.requests where id = $1`, [id]),
+    withIds: async (ids) => (await sql.rows<RequestRow>(`select ${REQUEST} from brevet.requests where id = any($1)`, [ids])).map(requestOf),
     lock: (id) => one(`select ${REQUEST} from brevet.requests where id = $1 for no key update`, [id]),
     // A trigger lets only pending requests be decided.
     decide: async (id, state, at, reason) => {
@@ -31,6 +32,8 @@ export function requestTable(sql: Sql): RequestTable {
       'select id from brevet.requests where principal_id = $1 and extends_grant_id = $2', [grant.principal, grant.id])).map(({ id }) => id),
     reviews: async (id) => (await sql.rows<ReviewRow>(
       `select ${REVIEW} from brevet.reviews where request_id = $1 order by created_at, id`, [id])).map(reviewOf),
+    reviewsOf: async (ids) => Map.groupBy((await sql.rows<ReviewRow>(
+      `select ${REVIEW} from brevet.reviews where request_id = any($1) order by created_at, id`, [ids])).map(reviewOf), (review) => review.request),
     insertReview: (review) => insertReview(sql, review),
   };
 }

@@ -11,6 +11,8 @@ create table brevet.certificates (
   constraint certificates_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES brevet.grants(id),
   constraint certificates_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id)
 );
+CREATE INDEX certificates_age ON brevet.certificates USING btree (not_after);
+CREATE INDEX certificates_unrevoked ON brevet.certificates USING btree (principal_id, not_after) WHERE (revoked_at IS NULL);
 
 create table brevet.connection_tokens (
   handle text not null,
@@ -24,6 +26,8 @@ create table brevet.connection_tokens (
   constraint connection_tokens_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES brevet.grants(id),
   constraint connection_tokens_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id)
 );
+CREATE INDEX connection_tokens_age ON brevet.connection_tokens USING btree (expires_at);
+CREATE INDEX connection_tokens_unspent ON brevet.connection_tokens USING btree (principal_id, expires_at) WHERE (consumed_at IS NULL);
 
 create table brevet.entitlements (
   id text not null,
@@ -99,10 +103,12 @@ create table brevet.grant_parts (
   constraint grant_parts_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'present'::text, 'removing'::text, 'absent'::text]))),
   constraint grant_parts_work_check CHECK ((work = ANY (ARRAY['provision'::text, 'withdraw'::text])))
 );
+CREATE INDEX grant_parts_by_target ON brevet.grant_parts USING btree (target_id, grant_id);
 CREATE INDEX grant_parts_lanes ON brevet.grant_parts USING btree (work, target_id, due_at) WHERE (work IS NOT NULL);
 CREATE INDEX grant_parts_live ON brevet.grant_parts USING btree (target_id) WHERE (state <> 'absent'::text);
 CREATE INDEX grant_parts_running ON brevet.grant_parts USING btree (work, target_id, claimed_until) WHERE (claimed_until IS NOT NULL);
 CREATE INDEX grant_parts_under ON brevet.grant_parts USING btree (secret_under) WHERE (secret_under IS NOT NULL);
+CREATE INDEX grant_parts_unended ON brevet.grant_parts USING btree (target_id, grant_id) WHERE (NOT settled);
 CREATE INDEX grant_parts_unsettled ON brevet.grant_parts USING btree (grant_id) WHERE ((state = 'absent'::text) AND (NOT settled));
 CREATE TRIGGER parts_move_forward BEFORE UPDATE ON brevet.grant_parts FOR EACH ROW EXECUTE FUNCTION brevet.parts_move_forward();
 
@@ -146,7 +152,10 @@ CREATE INDEX grants_by_behalf ON brevet.grants USING btree (on_behalf_of_id) WHE
 CREATE INDEX grants_by_principal ON brevet.grants USING btree (principal_id, id DESC);
 CREATE INDEX grants_deadlines ON brevet.grants USING btree (deadline) WHERE (state = 'active'::text);
 CREATE INDEX grants_late ON brevet.grants USING btree (revoke_due_at) WHERE ((state = 'revoking'::text) AND (overdue_at IS NULL));
-CREATE INDEX grants_live ON brevet.grants USING btree (state) WHERE (state <> 'ended'::text);
+CREATE INDEX grants_live ON brevet.grants USING btree (id) INCLUDE (state) WHERE (state <> 'ended'::text);
+CREATE INDEX grants_live_by_entitlement ON brevet.grants USING btree (entitlement_id, id) WHERE (state <> 'ended'::text);
+CREATE INDEX grants_live_by_principal ON brevet.grants USING btree (principal_id, id) WHERE (state <> 'ended'::text);
+CREATE INDEX grants_overdue ON brevet.grants USING btree (id) WHERE ((overdue_at IS NOT NULL) AND (state <> 'ended'::text));
 CREATE INDEX grants_starts ON brevet.grants USING btree (start_at) WHERE (state = 'scheduled'::text);
 CREATE CONSTRAINT TRIGGER grants_are_approved AFTER INSERT ON brevet.grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION brevet.grants_are_approved();
 CREATE TRIGGER grants_move_forward BEFORE UPDATE ON brevet.grants FOR EACH ROW EXECUTE FUNCTION brevet.grants_move_forward();
@@ -235,6 +244,7 @@ create table brevet.log_entries (
 CREATE INDEX log_entries_grant ON brevet.log_entries USING btree (grant_id, index, arrival) WHERE (grant_id IS NOT NULL);
 CREATE INDEX log_entries_principal ON brevet.log_entries USING btree (principal_id, index, arrival) WHERE (principal_id IS NOT NULL);
 CREATE INDEX log_entries_request ON brevet.log_entries USING btree (request_id, index, arrival) WHERE (request_id IS NOT NULL);
+CREATE INDEX log_entries_type ON brevet.log_entries USING btree (type, index, arrival);
 CREATE INDEX log_entries_unsequenced ON brevet.log_entries USING btree (arrival) WHERE (index IS NULL);
 CREATE TRIGGER log_entries_are_final BEFORE DELETE OR UPDATE ON brevet.log_entries FOR EACH ROW EXECUTE FUNCTION brevet.log_entries_are_final();
 CREATE TRIGGER log_entries_stay BEFORE TRUNCATE ON brevet.log_entries FOR EACH STATEMENT EXECUTE FUNCTION brevet.log_entries_are_final();
@@ -377,7 +387,8 @@ create table brevet.requests (
 );
 CREATE INDEX requests_by_behalf ON brevet.requests USING btree (on_behalf_of_id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX requests_by_principal ON brevet.requests USING btree (principal_id, id DESC);
-CREATE INDEX requests_newest ON brevet.requests USING btree (id DESC);
+CREATE INDEX requests_by_principal_state ON brevet.requests USING btree (principal_id, state, id);
+CREATE INDEX requests_by_state ON brevet.requests USING btree (state, id);
 CREATE INDEX requests_pending ON brevet.requests USING btree (expires_at) WHERE (state = 'pending'::text);
 CREATE TRIGGER requests_are_immutable BEFORE DELETE OR UPDATE ON brevet.requests FOR EACH ROW EXECUTE FUNCTION brevet.requests_are_immutable();
 
@@ -444,8 +455,10 @@ create table brevet.sessions (
 );
 CREATE INDEX sessions_by_grant ON brevet.sessions USING btree (grant_id, id);
 CREATE INDEX sessions_by_principal ON brevet.sessions USING btree (principal_id, id);
+CREATE INDEX sessions_live ON brevet.sessions USING btree (id) WHERE (state <> 'ended'::text);
 CREATE INDEX sessions_live_by_grant ON brevet.sessions USING btree (grant_id) WHERE (state <> 'ended'::text);
 CREATE INDEX sessions_live_by_lease ON brevet.sessions USING btree (lease_until) WHERE (state <> 'ended'::text);
+CREATE INDEX sessions_live_by_principal ON brevet.sessions USING btree (principal_id, id) WHERE (state <> 'ended'::text);
 
 create table brevet.sign_in_links (
   verifier bytea not null,
@@ -458,6 +471,7 @@ create table brevet.sign_in_links (
   constraint sign_in_links_issued_by_fkey FOREIGN KEY (issued_by) REFERENCES brevet.principals(id),
   constraint sign_in_links_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES brevet.principals(id)
 );
+CREATE INDEX sign_in_links_age ON brevet.sign_in_links USING btree (expires_at);
 
 create table brevet.signature_nonces (
   key_id text not null,

@@ -1,6 +1,6 @@
 import type { Page, SessionFilter, SessionStanding, SessionTable } from '#app/ports/store.ts';
 import type { Grant, Session } from '#domain/grant.ts';
-import type { SessionId } from '#domain/id.ts';
+import type { GrantId, SessionId } from '#domain/id.ts';
 import { appendChunk } from './append-chunk.ts';
 import { GRANT, grantOf, type GrantRow, SESSION, type SessionRow } from './rows.ts';
 import { Conditions, type Sql } from './sql.ts';
@@ -11,6 +11,9 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
     byId: (id) => sql.row<SessionRow>(`select ${SESSION} from brevet.sessions where id = $1`, [id]),
     lock: (id) => sql.row<SessionRow>(`select ${SESSION} from brevet.sessions where id = $1 for no key update`, [id]),
     list: (filter, page) => list(sql, filter, page),
+    countLive: async (grants) => new Map((await sql.rows<{ grant: GrantId; n: number }>(
+      `select grant_id as "grant", count(*)::integer as n from brevet.sessions where grant_id = any($1) and state <> 'ended' group by grant_id`, [grants]))
+      .map(({ grant, n }) => [grant, n])),
     // A session that is to be cut does not begin.
     activate: async (id, facts) => (await sql.run(
       `update brevet.sessions set state = 'active', facts = facts || $2 where id = $1 and state = 'pending' and cut_reason is null`,
@@ -39,8 +42,8 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
       `select ${SESSION} from brevet.sessions where state <> 'ended' and lease_until < $1 and id <> all($3)
         order by lease_until limit $2 for no key update skip locked`, [before, limit, except]),
     appendChunk: (id, seq, sealed, plainHash, events, at) => appendChunk(sql, { id, seq, sealed, plainHash, events, at }),
-    chunks: (id) => sql.rows<{ seq: number; sealed: Uint8Array | null; hash: string; at: Date }>(
-      'select seq, sealed, hash, at from brevet.recording_chunks where session_id = $1 order by seq', [id]),
+    chunks: (id, from, limit) => sql.rows<{ seq: number; sealed: Uint8Array | null; hash: string; at: Date }>(
+      'select seq, sealed, hash, at from brevet.recording_chunks where session_id = $1 and seq >= $2 order by seq limit $3', [id, from, limit]),
   };
 }
 
@@ -57,7 +60,8 @@ function conditions(filter: SessionFilter): Conditions {
   return new Conditions()
     .add('grant_id = $', filter.grant)
     .add('principal_id = $', filter.principal)
-    .add('part_id in (select id from brevet.grant_parts where target_id = $)', filter.target)
+    // Asked for each session: what a target ever had is far more than what is open.
+    .add('(select p.target_id from brevet.grant_parts p where p.id = part_id) = $', filter.target)
     .when(filter.live === true, `state <> 'ended'`)
     .when(filter.live === false, `state = 'ended'`);
 }

@@ -67,10 +67,10 @@ export class Conditions {
   }
 
   /** Two looks at two indexes: as one condition with "or" they would be a look at the whole table. */
-  concerning(table: 'requests' | 'grants', of: Concerning | undefined): this {
+  concerning(table: 'requests' | 'grants', of: Concerning | undefined, id = 'id'): this {
     if (of === undefined) return this;
     const [principals, behalf] = [this.parameter(of.principals), this.parameter(of.behalf)];
-    return this.when(true, `id in (select id from brevet.${table} where principal_id = any(${principals})
+    return this.when(true, `${id} in (select id from brevet.${table} where principal_id = any(${principals})
       union all select id from brevet.${table} where on_behalf_of_id = ${behalf})`);
   }
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { EnrolledKey, Tx } from '#app/ports/store.ts';
+import type { EnrolledKey } from '#app/ports/credential-table.ts';
+import type { Tx } from '#app/ports/store.ts';
 import { chainHash } from '#domain/recording-chain.ts';
 import { held, later, newId, person, sealedLike, session, textIn, type Held } from '../worlds/store-world.ts';
 import { refused, same, type OpenStore } from './store-contract.ts';
@@ -35,6 +36,7 @@ function sessionContract(name: string, open: OpenStore): void {
         same(await tx.sessions.list(filter, { before: null, limit: 5 }), [made], JSON.stringify(filter));
       }
       same(await tx.sessions.list({ live: false }, { before: null, limit: 5 }), []);
+      same(await tx.sessions.countLive([has.grant.id, newId('grant', tx.now)]), new Map([[has.grant.id, 1]]));
       assert.equal(await tx.sessions.activate(made.id, { backend: 42 }), true);
       assert.equal(await tx.sessions.activate(made.id, {}), false);
 
@@ -91,8 +93,10 @@ function recordingContract(name: string, open: OpenStore): void {
     assert.equal(await append(3, 'd'), false, 'a gap');
     const root = chainHash(chainHash(null, plain('a')), plain('b'));
     await store.transaction(async (tx) => {
-      same((await tx.sessions.chunks(made.id)).map(({ seq, sealed, hash }) => [seq, textIn(sealed), hash]),
+      same((await tx.sessions.chunks(made.id, 0, 100)).map(({ seq, sealed, hash }) => [seq, textIn(sealed), hash]),
         [[0, 'a', chainHash(null, plain('a'))], [1, 'b', root]]);
+      same((await tx.sessions.chunks(made.id, 0, 1)).map(({ seq }) => seq), [0]);
+      same((await tx.sessions.chunks(made.id, 1, 5)).map(({ seq }) => seq), [1]);
       same((await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS }))?.recordingRoot, root);
     });
     await assert.rejects(append(2, 'late'), refused('wrong_state'));
@@ -157,6 +161,29 @@ function credentialContract(name: string, open: OpenStore): void {
       same(await tx.credentials.certificate('f', tx.now), { principal: has.principal.id, grant: null });
       assert.equal(await tx.credentials.certificate('f', later(tx.now, 1000)), null);
       assert.equal(await tx.credentials.certificate('g', tx.now), null);
+    });
+  });
+
+  test(`${name}: what ran out is dropped, and stays refused; what holds is kept`, async () => {
+    await using use = await open();
+    const has = await use.store.transaction((tx) => held(tx));
+    const verifier = { iterations: 4096, salt: 'c2FsdA==', storedKey: 'a', serverKey: 'b' };
+    const now = await use.store.transaction(async (tx) => {
+      for (const [which, until] of [['old', later(tx.now, -1000)], ['new', later(tx.now, 60_000)]] as const) {
+        const issued = { principal: has.principal.id, createdAt: later(tx.now, -5000) };
+        await tx.credentials.insertCertificate({ ...issued, fingerprint: which, grant: null, notAfter: until });
+        await tx.credentials.insertToken({ ...issued, handle: which, grant: has.grant.id, verifier, expiresAt: until });
+      }
+      return tx.now;
+    });
+    await use.store.transaction((tx) => tx.credentials.purge(now));
+    // Asked as of a time at which both held: what is still refused is gone.
+    const then = later(now, -2000);
+    await use.store.transaction(async (tx) => {
+      same([await tx.credentials.certificate('old', then), await tx.credentials.token('old', then)], [null, null]);
+      same(await tx.credentials.certificate('new', then), { principal: has.principal.id, grant: null });
+      same((await tx.credentials.token('new', then))?.handle, 'new');
+      same(await tx.credentials.countTokens(has.principal.id, then), 1);
     });
   });
 

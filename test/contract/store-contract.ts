@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogCursor, Store } from '#app/ports/store.ts';
+import type { LogCursor } from '#app/ports/entry-table.ts';
+import type { Store } from '#app/ports/store.ts';
 import { grantEnded } from '#domain/events/grant-events.ts';
 import { Refusal, type RefusalCode } from '#domain/refusal.ts';
 import { catalogue, entitlement, held, later, newId, person, sealedLike, target, textIn } from '../worlds/store-world.ts';
@@ -117,6 +118,9 @@ function catalogueContract(name: string, open: OpenStore): void {
       same(await tx.principals.lock(owner.id), owner);
       same(await tx.principals.ownedBy(owner.id as `per_${string}`), [robot]);
       same((await tx.principals.all()).map(({ id }) => id).sort(), [owner.id, robot.id].sort());
+      const [first, second] = [owner.name, robot.name].sort() as [string, string];
+      for (const [after, names] of [[null, [first]], [first, [second]], [second, []]] as const) same((await tx.principals.page({ after, limit: 1 })).map(({ name }) => name), names);
+      same(await tx.principals.withIds([robot.id, newId('person', tx.now)]), [robot]);
       assert.deepEqual({ ...(await tx.principals.password(owner.id)) }, { hash: 'argon2id$...', issuedBy: null });
       assert.equal(await tx.principals.password(robot.id), null);
       await tx.principals.update({ ...robot, displayName: 'Renamed', disabledAt: tx.now });
@@ -150,6 +154,7 @@ function catalogueContract(name: string, open: OpenStore): void {
       same(new Set(await tx.catalogue.members(group.id)), new Set([{ principal: b.id, since: before }, { principal: c.id, since: after }]));
       same(await tx.principals.memberships(b.id), [{ group: group.id, groupName: 'dba', since: before }]);
       same(await tx.principals.memberships(a.id), []);
+      same(await tx.principals.membershipsOf([a.id, b.id]), new Map([[b.id, [{ group: group.id, groupName: 'dba', since: before }]]]));
       const folder = { id: newId('folder', tx.now), name: 'sales', title: 'Sales', administrators: group.id };
       await tx.catalogue.saveFolder({ ...folder, administrators: null });
       await tx.catalogue.saveFolder(folder);
@@ -178,6 +183,10 @@ function catalogueContract(name: string, open: OpenStore): void {
       same(await tx.catalogue.claimSweeps(new Date(tx.now.getTime() - 1)), [], 'claimed');
       await tx.catalogue.setHealth(made.id, { sweptAt: null, unreachableSince: tx.now });
       same(await tx.catalogue.claimSweeps(tx.now), [], 'it does not answer');
+      same(await tx.catalogue.healthOf([made.id, newId('target', tx.now)]), new Map([[made.id, { ...(await tx.catalogue.health(made.id)), hasCredential: true }]]));
+      same((await tx.catalogue.targetsWithIds([made.id, newId('target', tx.now)])).map(({ id }) => id), [made.id]);
+      same((await tx.catalogue.targetPage({ after: null, limit: 5 })).map(({ id }) => id), [made.id], 'retired ones as well');
+      same(await tx.catalogue.targetPage({ after: made.name, limit: 5 }), []);
     });
   });
 
@@ -188,10 +197,13 @@ function catalogueContract(name: string, open: OpenStore): void {
     const next = { ...saved, revision: 2, maxDuration: 60, retiredAt: new Date('2026-05-05T05:05:05.005Z') };
     await use.store.transaction(async (tx) => {
       same(await tx.catalogue.entitlement(saved.id), saved);
+      same(await tx.catalogue.entitlementPage({ after: null, limit: 5 }), [saved]);
+      same(await tx.catalogue.entitlementPage({ after: saved.name, limit: 5 }), []);
       await tx.catalogue.saveEntitlement(next);
       await tx.catalogue.saveEntitlement(next);
       same(await tx.catalogue.entitlementByName(saved.name), next);
       same(await tx.catalogue.entitlements(), [next]);
+      same(await tx.catalogue.entitlementPage({ after: null, limit: 5 }), [], 'it is retired');
     });
     await assert.rejects(use.store.transaction((tx) => tx.catalogue.saveEntitlement({ ...saved, revision: 2, maxDuration: 90 })), refused('conflict'));
     await assert.rejects(use.store.transaction((tx) => tx.catalogue.saveEntitlement(entitlement([], { name: saved.name }))), refused('already_exists'));

@@ -1,15 +1,16 @@
 import type { Entitlement, Target } from '#domain/entitlement.ts';
 import type { Grant, GrantPart, Session } from '#domain/grant.ts';
 import type {
-  EntitlementId, FolderId, GrantId, GroupId, KeyId, PartId, PersonId, PrincipalId, RequestId, SessionId, TargetId,
+  EntitlementId, FolderId, GrantId, GroupId, PartId, PersonId, PrincipalId, RequestId, SessionId, TargetId,
 } from '#domain/id.ts';
-import type { Json, JsonObject } from '#domain/json.ts';
+import type { JsonObject } from '#domain/json.ts';
 import type { EndReason, RequestState, SessionEndReason } from '#domain/lifecycle.ts';
 import type { LogEvent } from '#domain/log-event.ts';
 import type { Membership, Principal } from '#domain/principal.ts';
 import type { AccessRequest } from '#domain/request.ts';
 import type { Review } from '#domain/review.ts';
-import type { ScramVerifier } from './gate.ts';
+import type { CredentialTable } from './credential-table.ts';
+import type { EntryTable } from './entry-table.ts';
 import type { PolicySet, PolicySource } from './policy.ts';
 import type { RootKeyTable } from './root-keys.ts';
 
@@ -57,16 +58,27 @@ export interface Page {
   readonly limit: number;
 }
 
+/** A page of a list that is kept by name: at most `limit` rows whose name sorts after `after`. */
+export interface NamedPage {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
 export interface PrincipalTable {
   byId(id: PrincipalId): Promise<Principal | null>;
+  /** Those that are known, in no order; like every `withIds`, by one question. */
+  withIds(ids: readonly PrincipalId[]): Promise<readonly Principal[]>;
   /** Holds the row: what counts a principal's things goes one after the other. */
   lock(id: PrincipalId): Promise<Principal | null>;
   byName(name: string): Promise<Principal | null>;
   all(): Promise<readonly Principal[]>;
+  page(page: NamedPage): Promise<readonly Principal[]>;
   ownedBy(person: PersonId): Promise<readonly Principal[]>;
   insert(principal: Principal): Promise<void>;
   update(principal: Principal): Promise<void>;
   memberships(id: PrincipalId): Promise<readonly Membership[]>;
+  /** Of each, in order of the groups' names; nothing for who is in none. */
+  membershipsOf(ids: readonly PrincipalId[]): Promise<ReadonlyMap<PrincipalId, readonly Membership[]>>;
   password(id: PrincipalId): Promise<{ readonly hash: string; readonly issuedBy: PrincipalId | null } | null>;
   setPassword(id: PrincipalId, hash: string, issuedBy: PrincipalId | null): Promise<void>;
   /** What of theirs, and of the workloads that they own, is not over. */
@@ -122,12 +134,16 @@ export interface CatalogueTable {
   folders(): Promise<readonly Folder[]>;
   saveFolder(folder: Folder): Promise<void>;
   targets(): Promise<readonly Target[]>;
+  /** Retired ones as well. */
+  targetPage(page: NamedPage): Promise<readonly Target[]>;
+  targetsWithIds(ids: readonly TargetId[]): Promise<readonly Target[]>;
   target(id: TargetId): Promise<Target | null>;
   targetByName(name: string): Promise<Target | null>;
   saveTarget(target: Target): Promise<void>;
   credential(id: TargetId): Promise<Uint8Array | null>;
   setCredential(id: TargetId, sealed: Uint8Array): Promise<void>;
   health(id: TargetId): Promise<TargetHealth | null>;
+  healthOf(ids: readonly TargetId[]): Promise<ReadonlyMap<TargetId, TargetHealth & { readonly hasCredential: boolean }>>;
   setHealth(id: TargetId, health: Partial<TargetHealth>): Promise<void>;
   /**
    * Targets with a credential, not known to be down, last swept before `before`: they count as swept from now on, so that
@@ -135,6 +151,8 @@ export interface CatalogueTable {
    */
   claimSweeps(before: Date): Promise<readonly TargetId[]>;
   entitlements(): Promise<readonly Entitlement[]>;
+  /** Without retired ones. */
+  entitlementPage(page: NamedPage): Promise<readonly Entitlement[]>;
   entitlement(id: EntitlementId): Promise<Entitlement | null>;
   entitlementByName(name: string): Promise<Entitlement | null>;
   saveEntitlement(entitlement: Entitlement): Promise<void>;
@@ -163,6 +181,7 @@ export interface RequestFilter {
 export interface RequestTable {
   insert(request: AccessRequest): Promise<void>;
   byId(id: RequestId): Promise<AccessRequest | null>;
+  withIds(ids: readonly RequestId[]): Promise<readonly AccessRequest[]>;
   lock(id: RequestId): Promise<AccessRequest | null>;
   decide(id: RequestId, state: Exclude<RequestState, 'pending'>, at: Date, reason: string | null): Promise<void>;
   list(filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]>;
@@ -174,6 +193,8 @@ export interface RequestTable {
   /** Every request that asked for more time of this grant, whatever became of it. */
   extending(grant: Pick<Grant, 'id' | 'principal'>): Promise<readonly RequestId[]>;
   reviews(id: RequestId): Promise<readonly Review[]>;
+  /** Of each, oldest first; nothing for one without any. */
+  reviewsOf(ids: readonly RequestId[]): Promise<ReadonlyMap<RequestId, readonly Review[]>>;
   insertReview(review: Review): Promise<void>;
 }
 
@@ -196,6 +217,8 @@ export interface GrantTable {
   insert(grant: Grant): Promise<void>;
   byId(id: GrantId): Promise<Grant | null>;
   byRequest(id: RequestId): Promise<Grant | null>;
+  withIds(ids: readonly GrantId[]): Promise<readonly Grant[]>;
+  ofRequests(ids: readonly RequestId[]): Promise<readonly Grant[]>;
   lock(id: GrantId): Promise<Grant | null>;
   /** Writes state, instants, end reason: everything that may change. */
   update(grant: Grant): Promise<void>;
@@ -247,6 +270,8 @@ export interface PartTable {
   insert(part: GrantPart): Promise<void>;
   byId(id: PartId): Promise<GrantPart | null>;
   ofGrant(id: GrantId): Promise<readonly GrantPart[]>;
+  /** Of each, in order of their ordinals. */
+  ofGrants(ids: readonly GrantId[]): Promise<ReadonlyMap<GrantId, readonly GrantPart[]>>;
   sealedSecret(id: PartId): Promise<Uint8Array | null>;
   /** Claims due work, skipping what others hold; each claim raises the part's fence, and targets known to be down are left out. */
   claim(options: ClaimOptions): Promise<readonly ClaimedPart[]>;
@@ -292,6 +317,8 @@ export interface SessionTable {
   byId(id: SessionId): Promise<Session | null>;
   lock(id: SessionId): Promise<Session | null>;
   list(filter: SessionFilter, page: Page): Promise<readonly Session[]>;
+  /** How many are live under each; nothing for a grant with none. */
+  countLive(grants: readonly GrantId[]): Promise<ReadonlyMap<GrantId, number>>;
   activate(id: SessionId, facts: JsonObject): Promise<boolean>;
   /** Extends the leases of those still live on this broker to `leaseMs` plus their grant's grace from now; answers them all, with their grants. */
   renew(broker: string, ids: readonly SessionId[], leaseMs: number): Promise<readonly { readonly session: Session; readonly grant: Grant }[]>;
@@ -309,120 +336,6 @@ export interface SessionTable {
   lockLost(before: Date, limit: number, except?: readonly SessionId[]): Promise<readonly Session[]>;
   /** Keeps a chunk once, chained to the one before. Answers false for a gap in `seq`. */
   appendChunk(id: SessionId, seq: number, sealed: Uint8Array, plainHash: string, events: number, at: Date): Promise<boolean>;
-  /** `sealed` is null where it was destroyed. */
-  chunks(id: SessionId): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array | null; readonly hash: string; readonly at: Date }[]>;
+  /** In order of `seq`, from one on: at most `limit`. `sealed` is null where it was destroyed. */
+  chunks(id: SessionId, from: number, limit: number): Promise<readonly { readonly seq: number; readonly sealed: Uint8Array | null; readonly hash: string; readonly at: Date }[]>;
 }
-
-export interface EnrolledKey {
-  readonly id: KeyId;
-  readonly principal: PrincipalId;
-  readonly label: string;
-  /** SPKI, PEM. */
-  readonly publicKey: string;
-  readonly createdAt: Date;
-  /** When and how its holder last signed in. */
-  readonly signedInAt: Date;
-  readonly signInMethod: 'link' | 'password' | 'administrator';
-  /** Who issued the link that this key, or the password behind it, goes back to; `null` for the server itself. */
-  readonly issuedBy: PrincipalId | null;
-  readonly lastUsedAt: Date | null;
-  readonly revokedAt: Date | null;
-}
-
-export interface ConnectionToken {
-  readonly handle: string;
-  readonly grant: GrantId;
-  readonly principal: PrincipalId;
-  readonly verifier: ScramVerifier;
-  readonly createdAt: Date;
-  readonly expiresAt: Date;
-}
-
-export interface CredentialTable {
-  insertKey(key: EnrolledKey): Promise<void>;
-  key(id: KeyId): Promise<EnrolledKey | null>;
-  keyByPublicKey(pem: string): Promise<EnrolledKey | null>;
-  keysOf(principal: PrincipalId): Promise<readonly EnrolledKey[]>;
-  revokeKey(id: KeyId, at: Date): Promise<boolean>;
-  touchKey(id: KeyId, at: Date): Promise<void>;
-  /** False when this nonce was used with this key before. */
-  spendNonce(key: KeyId, nonce: string, at: Date): Promise<boolean>;
-  insertLink(verifier: Uint8Array, principal: PrincipalId, issuedBy: PrincipalId | null, at: Date, expiresAt: Date): Promise<void>;
-  /** Whose link it is, if it is live; it is spent by this call, once. */
-  spendLink(verifier: Uint8Array, at: Date): Promise<{ readonly principal: PrincipalId; readonly issuedBy: PrincipalId | null } | null>;
-  insertToken(token: ConnectionToken): Promise<void>;
-  token(handle: string, now: Date): Promise<ConnectionToken | null>;
-  /** Spends a live token; exactly one of any number of racers is answered with it. */
-  spendToken(handle: string, now: Date): Promise<ConnectionToken | null>;
-  countTokens(principal: PrincipalId, now: Date): Promise<number>;
-  insertCertificate(certificate: { readonly fingerprint: string; readonly principal: PrincipalId; readonly grant: GrantId | null; readonly createdAt: Date; readonly notAfter: Date }): Promise<void>;
-  certificate(fingerprint: string, now: Date): Promise<{ readonly principal: PrincipalId; readonly grant: GrantId | null } | null>;
-  /** Ends a principal's certificates and unspent tokens: whoever got them by a key has nothing when that key is gone. */
-  revokeIssued(principal: PrincipalId, at: Date): Promise<void>;
-  /** Opens an idempotency key: `new`, or what was answered the first time (sealed), or null when the body differs or it still runs. */
-  openIdempotency(principal: PrincipalId, key: string, bodyHash: string, at: Date): Promise<'new' | { readonly status: number; readonly response: Uint8Array } | null>;
-  closeIdempotency(principal: PrincipalId, key: string, status: number, response: Uint8Array): Promise<void>;
-  /** Forgets a key whose call failed on our side, so that the caller may try again. */
-  forgetIdempotency(principal: PrincipalId, key: string): Promise<void>;
-  /** Drops spent nonces, old idempotency keys, dead links and tokens. */
-  purge(before: Date): Promise<void>;
-  ownKey(name: string): Promise<{ readonly sealed: Uint8Array; readonly public: string } | null>;
-  /** Keeps the first of several racers' keys and answers the one kept. */
-  keepOwnKey(name: string, sealed: Uint8Array, publicKey: string, at: Date): Promise<{ readonly sealed: Uint8Array; readonly public: string }>;
-}
-
-export interface StoredEntry {
-  readonly id: string;
-  readonly index: number | null;
-  readonly at: Date;
-  readonly type: string;
-  /** Canonical JSON, exactly as it is hashed. */
-  readonly body: string;
-}
-
-export interface EntryFilter {
-  readonly grant?: GrantId;
-  readonly request?: RequestId;
-  readonly principal?: PrincipalId;
-  readonly type?: string;
-}
-
-/**
- * Where a page of the log ended: the next one holds what has a number below `below`. A page that ended among the entries
- * without a number goes on with those that arrived before its last one, too, whether or not they have got one meanwhile.
- */
-export interface LogCursor {
-  readonly below: number;
-  readonly arrivedBefore: number | null;
-}
-
-export interface LogPage {
-  readonly entries: readonly StoredEntry[];
-  /** `null` on the last page. */
-  readonly next: LogCursor | null;
-}
-
-/** What an operator watches. */
-export interface Counts {
-  readonly grants: Readonly<Partial<Record<Grant['state'], number>>>;
-  readonly overdue: number;
-  readonly sessions: number;
-  readonly logSize: number;
-  readonly unreachableTargets: number;
-}
-
-export interface EntryTable {
-  /** Cheap enough for every scrape: only what is live is counted. */
-  counts(): Promise<Counts>;
-  /** Sequenced entries from an index on, in order. */
-  from(index: number, limit: number): Promise<readonly StoredEntry[]>;
-  /** Newest first: what has no number yet comes before everything that has. */
-  list(filter: EntryFilter, limit: number, cursor: LogCursor | null): Promise<LogPage>;
-  /** The numbers below `size`, rising, of at most `limit` entries about a grant or any of these requests. */
-  numbersOf(grant: GrantId, requests: readonly RequestId[], size: number, limit: number): Promise<readonly number[]>;
-  /** Newest sequenced size and the checkpoint that covers it. */
-  head(): Promise<{ readonly size: number; readonly checkpoint: string | null }>;
-  tile(level: number, number: number): Promise<Uint8Array | null>;
-}
-
-export type { Json };

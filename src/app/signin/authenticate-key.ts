@@ -2,7 +2,8 @@ import type { KeyId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
-import type { EnrolledKey, Tx } from '../ports/store.ts';
+import type { EnrolledKey } from '../ports/credential-table.ts';
+import type { Tx } from '../ports/store.ts';
 
 /** Reads the key that a signed request names. `null` for one that is unknown or revoked. */
 export async function findKey(tx: Tx, id: KeyId): Promise<EnrolledKey | null> {

@@ -5,7 +5,8 @@ import type { Principal } from '#domain/principal.ts';
 import { isDisabled, knowActor, knowPrincipal, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
 import type { Identity } from '../ports/identity.ts';
-import type { EnrolledKey, Tx } from '../ports/store.ts';
+import type { EnrolledKey } from '../ports/credential-table.ts';
+import type { Tx } from '../ports/store.ts';
 
 export interface Enrolment {
   readonly publicKey: string;

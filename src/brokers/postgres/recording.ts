@@ -81,12 +81,13 @@ export class BadRecording extends Error {
 
 /** Reads chunks, in order of their `seq`. Statements that were not answered when it was taken are `running`. */
 export function readRecording(chunks: Iterable<Uint8Array>): Recording {
-  const reader = new Reader();
+  const reader = new RecordingReader();
   for (const chunk of chunks) reader.chunk(chunk);
   return reader.result();
 }
 
-class Reader {
+/** Reads a recording of any length: chunk after chunk, and what was taken is not held any longer. */
+export class RecordingReader {
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #now = 0;
@@ -94,7 +95,7 @@ class Reader {
   #ended: string | null = null;
   #encoding = 'utf-8';
   readonly #texts = new Map<number, Text>();
-  readonly #rows: StatementRow[] = [];
+  #rows: StatementRow[] = [];
   #running: { text: number; at: number } | null = null;
   #longGiven = 0;
 
@@ -104,6 +105,18 @@ class Reader {
     while (this.#at < this.#bytes.length) this.#record();
   }
 
+  /** Statements that were answered since the last time. */
+  take(): readonly StatementRow[] {
+    const rows = this.#rows;
+    this.#rows = [];
+    return rows;
+  }
+
+  get header(): RecordingHeader | null {
+    return this.#header;
+  }
+
+  /** What was not taken, and what still runs. */
   result(): Recording {
     const rows = [...this.#rows];
     for (const [id, text] of this.#texts) {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiDouble, sent } from '#test/worlds/api-double.ts';
-import { activeGrant, approved, entitlement, grantId, hash, preview, refuses, request, requestId } from '#test/worlds/api-samples.ts';
+import { activeGrant, approved, entitlement, grantId, hash, page, preview, refuses, request, requestId } from '#test/worlds/api-samples.ts';
 import { CliWorld } from '#test/worlds/cli-world.ts';
 
 const ASK = ['request', 'orders-read', '--reason', 'why are invoices late?'];
 
 async function signedIn(handlers: ApiDouble['handlers']) {
-  const double = await ApiDouble.start({ previewRequest: () => preview, submitRequest: () => request, entitlements: () => ({ items: [entitlement] }), ...handlers });
+  const double = await ApiDouble.start({ previewRequest: () => preview, submitRequest: () => request, entitlements: () => page(entitlement), ...handlers });
   const world = await CliWorld.make();
   await world.signIn(double);
   return {

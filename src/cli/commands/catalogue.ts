@@ -6,6 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
 import type { Run } from '../session/run.ts';
 import type { Shell } from '../shell.ts';
+import { collectAll } from './pages.ts';
 import { whoDecides } from './render-request.ts';
 
 export function addCatalogue(shell: Shell): void {
@@ -52,7 +53,8 @@ export function addCatalogue(shell: Shell): void {
 }
 
 async function entitlements(run: Run): Promise<void> {
-  const list = await (await run.client()).call('entitlements');
+  const client = await run.client();
+  const list = await collectAll((query) => client.call('entitlements', { query }));
   run.answer(list, () =>
     list.items.length === 0
       ? 'there is nothing that you may ask for yet; an administrator adds entitlements with brevet apply'
@@ -67,7 +69,8 @@ async function entitlements(run: Run): Promise<void> {
 }
 
 async function targets(run: Run): Promise<void> {
-  const list = await (await run.client()).call('targets');
+  const client = await run.client();
+  const list = await collectAll((query) => client.call('targets', { query }));
   const marks = { reachable: { tone: 'good', text: '● reachable' }, unreachable: { tone: 'bad', text: '▲ unreachable' }, unknown: { tone: 'dim', text: '◌ unknown' } } as const;
   run.answer(list, () =>
     list.items.length === 0

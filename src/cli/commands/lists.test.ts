@@ -76,15 +76,29 @@ test('give back, extend, revoke: the right calls, with what they need', async ()
 
 test('entitlements say who decides, and why what is locked is locked', async () => {
   const locked = { ...entitlement, name: 'orders-admin', request: { allowed: false, reason: 'only for dba' } };
-  await using world = await signedIn({ entitlements: () => ({ items: [entitlement, locked] }) });
+  await using world = await signedIn({ entitlements: () => page(entitlement, locked) });
   const ran = await world.run(['entitlements']);
   assert.match(ran.stdout, /orders-read .*1h, max 4h .*1 of dba[^]*orders-admin .*locked: only for dba/);
+});
+
+test('lists of the catalogue, and a recording, are followed to their end', async () => {
+  const at = '2026-11-24T12:05:00Z';
+  const told = (text: string) => ({ at, text, truncated: false, long: null, masked: false, durationMs: 1, rows: 1, outcome: 'ok' });
+  await using world = await signedIn({
+    entitlements: ({ query }) => (query['cursor'] === undefined ? { items: [entitlement], next: 'orders-read' } : page({ ...entitlement, name: 'the-last' })),
+    recording: ({ query }) => ({
+      session: sessionId, complete: query['cursor'] === '4.2', statements: [told(`after ${query['cursor'] ?? 'nothing'}`)], next: query['cursor'] === undefined ? '0.7' : query['cursor'] === '0.7' ? '4.2' : null,
+    }),
+  });
+  assert.match((await world.run(['entitlements'])).stdout, /orders-read[^]*the-last/);
+  const recording = JSON.parse((await world.run(['statements', sessionId, '--json'])).stdout) as { complete: boolean; next: null; statements: { text: string }[] };
+  assert.deepEqual([recording.statements.map(({ text }) => text), recording.complete, recording.next], [['after nothing', 'after 0.7', 'after 4.2'], true, null]);
 });
 
 test('statements, with hostile text and line breaks, one line each', async () => {
   const at = '2026-11-24T12:05:00Z';
   await using world = await signedIn({
-    recording: () => ({ session: sessionId, complete: false, statements: [{ at, text: 'select 1\n  from t', truncated: false, long: null, masked: false, durationMs: 1.25, rows: 3, outcome: 'ok' }, { at, text: "select '\u001b]0;x\u0007'", truncated: true, long: { bytes: 20000000, sha256: 'ab'.repeat(32) }, masked: false, durationMs: null, rows: null, outcome: 'refused' }] }),
+    recording: () => ({ session: sessionId, complete: false, statements: [{ at, text: 'select 1\n  from t', truncated: false, long: null, masked: false, durationMs: 1.25, rows: 3, outcome: 'ok' }, { at, text: "select '\u001b]0;x\u0007'", truncated: true, long: { bytes: 20000000, sha256: 'ab'.repeat(32) }, masked: false, durationMs: null, rows: null, outcome: 'refused' }], next: null }),
     sessions: () => page(session),
     endSession: () => ({ ...session, state: 'ended', endedAt: at, endReason: 'ended_by_admin' }),
   });
@@ -151,7 +165,7 @@ test('policy test and simulate send the sources, the tests and the facts', async
 test('people and workloads', async () => {
   const principal = { ...ana, administrator: false, owner: null, disabledAt: null, groups: ['staff'] };
   await using world = await signedIn({
-    principals: () => ({ items: [principal] }), createPrincipal: () => principal, issueLink: () => ({ link: 'http://127.0.0.1:1/sign-in#bvl_x', expiresAt: '2099-01-01T00:00:00Z' }),
+    principals: () => page(principal), createPrincipal: () => principal, issueLink: () => ({ link: 'http://127.0.0.1:1/sign-in#bvl_x', expiresAt: '2099-01-01T00:00:00Z' }),
     enrolWorkloadKey: ({ body }) => {
       world.double.enrol('key_01jd0000000000000000000007', (body as { publicKey: string }).publicKey);
       return { key: 'key_01jd0000000000000000000007', principal: { ...ana, kind: 'workload', name: 'ci' } };
@@ -180,7 +194,7 @@ test('a credential comes from standard input and is never shown', async () => {
 test('targets show health; doctor ends in 9 when something is wrong', async () => {
   const target = { ...orders, folder: null, config: {}, hasCredential: true, retiredAt: null, entitlements: [ordersRead], health: { state: 'unreachable' as const, checkedAt: null, unreachableSince: null, problem: 'connection refused', skewMs: null, version: null } };
   await using world = await signedIn({
-    targets: () => ({ items: [target] }),
+    targets: () => page(target),
     doctor: () => ({ version: '0.1.0', settings: { listen: '127.0.0.1:8484' }, checks: [{ name: 'store', state: 'error', message: 'full disk', hint: 'make room' }] }),
     me: () => ({ ...ana, administrator: true, groups: [], owner: null, key: keyId, authentication: { method: 'link', at: '2026-11-24T12:00:00Z' } }),
   });

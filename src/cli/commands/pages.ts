@@ -7,6 +7,8 @@ export interface Page<T> {
 }
 
 const LARGEST_PAGE = 500;
+/** Of the catalogue, whose rows cost the server more. */
+const LARGEST_NAMED_PAGE = 100;
 
 /** Follows a list until `limit` items are there. The answer has the shape of one page. */
 export async function collect<T>(limit: number, fetchPage: (query: { limit: number; cursor?: string }) => Promise<Page<T>>): Promise<Page<T>> {
@@ -17,6 +19,11 @@ export async function collect<T>(limit: number, fetchPage: (query: { limit: numb
     next = page.next;
     if (next === null || items.length >= limit || page.items.length === 0) return { items, next };
   }
+}
+
+/** Follows a list of the catalogue to its end. */
+export async function collectAll<T>(fetchPage: (query: { limit: number; cursor?: string }) => Promise<Page<T>>): Promise<Page<T>> {
+  return collect(Number.POSITIVE_INFINITY, (query) => fetchPage({ ...query, limit: LARGEST_NAMED_PAGE }));
 }
 
 export function readLimit(text: string | undefined): number {

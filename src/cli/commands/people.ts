@@ -11,6 +11,7 @@ import { askLine, demand } from '../session/prompt.ts';
 import type { Run } from '../session/run.ts';
 import type { Shell } from '../shell.ts';
 import { renderRevoked } from './grants.ts';
+import { collectAll } from './pages.ts';
 
 type Principal = Answer<'createPrincipal'>;
 
@@ -21,7 +22,8 @@ export function addPeople(shell: Shell): void {
     about: 'List people and workloads',
     examples: ['brevet people list'],
     act: async (run) => {
-      const list = await (await run.client()).call('principals');
+      const client = await run.client();
+      const list = await collectAll((query) => client.call('principals', { query }));
       run.answer(list, () => renderPrincipals(run, list.items));
     },
   });

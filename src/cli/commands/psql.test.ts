@@ -12,7 +12,7 @@ import { CliWorld } from '#test/worlds/cli-world.ts';
 import { startTestServer } from '#test/worlds/postgres-server.ts';
 
 const run = promisify(execFile);
-const NOTHING: Handlers = { grants: () => page(), requests: () => page(), entitlements: () => ({ items: [entitlement] }) };
+const NOTHING: Handlers = { grants: () => page(), requests: () => page(), entitlements: () => page(entitlement) };
 
 async function signedIn(handlers: Handlers) {
   const double = await ApiDouble.start(handlers);

@@ -113,8 +113,20 @@ function incomplete({ truncated, long }: Answer<'recording'>['statements'][numbe
   return `[not whole: ${long.bytes} bytes${full ? `, SHA-256 ${long.sha256}` : ''}] `;
 }
 
+/** Page after page; only the last one knows whether it is complete. */
+async function wholeRecording(run: Run, id: string): Promise<Answer<'recording'>> {
+  const client = await run.client();
+  const items: Answer<'recording'>['statements'] = [];
+  for (let cursor: string | null = null; ; ) {
+    const page: Answer<'recording'> = await client.call('recording', { params: { id }, query: cursor === null ? {} : { cursor } });
+    for (const statement of page.statements) items.push(statement);
+    if (page.next === null) return { ...page, statements: items };
+    cursor = page.next;
+  }
+}
+
 async function statements(run: Run, [id = '']: readonly string[], { full }: { full?: true }): Promise<void> {
-  const recording = await (await run.client()).call('recording', { params: { id } });
+  const recording = await wholeRecording(run, id);
   const columns = full ? undefined : run.columns;
   // A statement may have megabytes, of which a terminal shows a line.
   const oneLine = (text: string) => (full ? text : (columns === undefined ? text : text.slice(0, 10 * columns)).replace(/\s+/g, ' ').trim());

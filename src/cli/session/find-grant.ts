@@ -1,6 +1,6 @@
 import { EXIT } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
-import { collect } from '../commands/pages.ts';
+import { collect, collectAll } from '../commands/pages.ts';
 import type { Grant } from '../commands/render-grant.ts';
 import type { Run } from './run.ts';
 
@@ -37,7 +37,7 @@ export async function noGrant(run: Run, name: string): Promise<Failure> {
   const { items } = await client.call('requests', { query: { view: 'mine', state: 'pending', limit: 100 } });
   const open = items.find((request) => request.entitlement.name === name || request.targets.some((target) => target.name === name));
   if (open) return new Failure(EXIT.notFound, `no active grant for "${name}"; ${open.id} still waits for a decision`, `brevet show ${open.id}`);
-  const offers = (await client.call('entitlements')).items.filter((each) => each.name === name || each.targets.some((target) => target.name === name));
+  const offers = (await collectAll((query) => client.call('entitlements', { query }))).items.filter((each) => each.name === name || each.targets.some((target) => target.name === name));
   const [offer, ...others] = offers.filter((each) => each.request.allowed).map((each) => each.name);
   if (offer !== undefined) {
     const which = others.length > 0 ? `You may ask for ${[offer, ...others].join(', ')}. ` : '';

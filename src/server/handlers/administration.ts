@@ -1,5 +1,4 @@
-import { connectorFor, type App } from '#app/app.ts';
-import { judgeRequest } from '#app/judge-request.ts';
+import { connectorFor } from '#app/app.ts';
 import type { Actor } from '#app/actor.ts';
 import { currentPolicies } from '#app/ask-policy.ts';
 import { applyConfiguration, planConfiguration, type ConfigurationPlan } from '#app/configuration/apply-configuration.ts';
@@ -9,11 +8,10 @@ import { simulatePolicy } from '#app/simulate-policy.ts';
 import { openTarget } from '#app/target-access.ts';
 import type { Answer } from '#contract/routes.ts';
 import { Refusal } from '#domain/refusal.ts';
-import type { Target } from '#domain/entitlement.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
-import { Directory, entitlementRef, iso } from '../present/directory.ts';
+import { listTargets } from '../present/list-targets.ts';
 import { wireVerdict } from '../present/present-request.ts';
-import { viewing } from '../viewing.ts';
+import { namedPageOf, viewing } from '../viewing.ts';
 import { wireTaken } from './identity.ts';
 
 type Names =
@@ -30,13 +28,7 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
     });
   const published = (actor: Actor) => viewing(app, actor, ({ tx }) => currentPolicies(tx));
   return {
-    targets: ({ actor }) =>
-      viewing(app, actor, async (directory) => {
-        const { tx, viewer } = directory;
-        const all = await tx.catalogue.targets();
-        const mine = viewer.principal.administrator ? all : await requestableOf(app, directory, actor, all.filter((one) => one.retiredAt === null));
-        return { items: await Promise.all(mine.map((one) => presentTarget(directory, one))) };
-      }),
+    targets: ({ actor, query }) => viewing(app, actor, (directory) => listTargets(app, directory, actor, namedPageOf(query))),
     async setCredential({ actor, params, body }) {
       const target = await targetOf(actor, params.name);
       await setCredential(app, actor, target.id, body.account ?? null, body.credential);
@@ -74,42 +66,4 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
 
 function wirePlan({ changes, findings, base }: ConfigurationPlan): Answer<'planConfiguration'> {
   return { changes: changes.map((change) => ({ ...change, lines: [...change.lines] })), findings: findings.map((finding) => ({ ...finding })), base };
-}
-
-/** The targets on which policy lets this caller ask for something. */
-async function requestableOf(app: App, { tx }: Directory, actor: Actor, targets: readonly Target[]): Promise<readonly Target[]> {
-  const reachable = new Set<string>();
-  for (const one of await tx.catalogue.entitlements()) {
-    if (one.retiredAt !== null) continue;
-    const { outcome } = await judgeRequest(app, tx, actor, { entitlement: one.name, reason: 'preview', ticket: null, duration: null, startAt: null, onBehalfOf: null, extends: null });
-    if (outcome !== 'refused') for (const part of one.parts) reachable.add(part.target);
-  }
-  return targets.filter((target) => reachable.has(target.id));
-}
-
-async function presentTarget(directory: Directory, target: Target): Promise<Answer<'targets'>['items'][number]> {
-  const { tx, viewer } = directory;
-  const administrator = viewer.principal.administrator;
-  const health = await tx.catalogue.health(target.id);
-  const folder = target.folder === null ? null : ((await tx.catalogue.folders()).find((one) => one.id === target.folder)?.name ?? null);
-  const entitlements = (await tx.catalogue.entitlements()).filter((one) => one.retiredAt === null && one.parts.some((part) => part.target === target.id));
-  return {
-    id: target.id,
-    name: target.name,
-    type: target.type,
-    folder,
-    // Where a target is, and how Brevet signs in, is for administrators.
-    config: (administrator ? target.config : {}) as Answer<'targets'>['items'][number]['config'],
-    hasCredential: (await tx.catalogue.credential(target.id)) !== null,
-    retiredAt: iso(target.retiredAt),
-    health: {
-      state: health?.checkedAt ? (health.unreachableSince ? 'unreachable' : 'reachable') : 'unknown',
-      checkedAt: iso(health?.checkedAt ?? null),
-      unreachableSince: iso(health?.unreachableSince ?? null),
-      problem: administrator ? (health?.problem ?? null) : null,
-      skewMs: health?.skewMs ?? null,
-      version: administrator ? (health?.version ?? null) : null,
-    },
-    entitlements: entitlements.map(entitlementRef),
-  };
 }

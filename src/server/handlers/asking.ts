@@ -1,5 +1,6 @@
 import { cancelRequest } from '#app/cancel-request.ts';
-import { judgeRequest, type RequestInput } from '#app/judge-request.ts';
+import { judgeOffers } from '#app/judge-offers.ts';
+import { judgeRequest, type Judgement, type RequestInput } from '#app/judge-request.ts';
 import { untilSettled } from '#app/request-changes.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
@@ -15,17 +16,19 @@ import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
 import { Directory, entitlementRef } from '../present/directory.ts';
 import { presentRequest, presentStages, wireVerdict } from '../present/present-request.ts';
-import { nextOf, pageOf, viewing } from '../viewing.ts';
+import { namedPageOf, nextName, nextOf, pageOf, viewing } from '../viewing.ts';
 
 export function askingHandlers(deps: ServerDeps): HandlersFor<'entitlements' | 'previewRequest' | 'submitRequest' | 'requests' | 'request' | 'cancelRequest' | 'reviewRequest'> {
   const { app, wording } = deps;
   const show = (actor: Actor, id: RequestId) =>
     viewing(app, actor, async (directory) => presentRequest(directory, wording, await seeRequest(directory.tx, directory.viewer, id)));
   return {
-    entitlements: ({ actor }) =>
+    entitlements: ({ actor, query }) =>
       viewing(app, actor, async (directory) => {
-        const all = (await directory.tx.catalogue.entitlements()).filter((one) => one.retiredAt === null);
-        return { items: await Promise.all(all.map((one) => presentEntitlement(deps, directory, actor, one))) };
+        const rows = await directory.tx.catalogue.entitlementPage(namedPageOf(query));
+        const judged = await (await judgeOffers(app, directory.tx, actor))(rows);
+        const items = await Promise.all(rows.map((one) => presentEntitlement(deps, directory, actor, one, judged.get(one.id) as Judgement)));
+        return { items, next: nextName(rows, query.limit) };
       }),
     previewRequest: ({ actor, body }) => viewing(app, actor, (directory) => preview(deps, directory, actor, inputOf(body))),
     async submitRequest({ actor, body }) {
@@ -85,10 +88,7 @@ export function inputOf(body: Body<'submitRequest'>): RequestInput {
   };
 }
 
-async function presentEntitlement(deps: ServerDeps, directory: Directory, actor: Actor, one: Entitlement) {
-  const judged = await judgeRequest(deps.app, directory.tx, actor, {
-    entitlement: one.name, reason: 'preview', ticket: null, duration: null, startAt: null, onBehalfOf: null, extends: null,
-  });
+async function presentEntitlement(deps: ServerDeps, directory: Directory, actor: Actor, one: Entitlement, judged: Judgement) {
   const reason = judged.outcome !== 'refused' ? null : judged.request.allowed ? 'nobody could approve it: it has no approval stage' : (deps.wording.explain(judged.request)[0] ?? 'policy does not permit it');
   return {
     ...entitlementRef(one),
@@ -147,5 +147,5 @@ async function mayDecide(directory: Directory, request: AccessRequest): Promise<
   const requester = await directory.known(request.principal);
   if (!requester) return false;
   const facts = { reviewer: viewer.principal, memberships: viewer.memberships, requester: requester.principal };
-  return analyzeReview(request, await tx.requests.reviews(request.id), facts, tx.now).allowed;
+  return analyzeReview(request, (await directory.reviews(request.id)) ?? [], facts, tx.now).allowed;
 }

@@ -5,11 +5,13 @@ import { untilSettled } from '#app/request-changes.ts';
 import { revokeGrant } from '#app/revoke-grant.ts';
 import { submitExtension } from '#app/submit-extension.ts';
 import { concerning, seeGrant, seeRequest } from '#app/visibility.ts';
+import type { Answer, Query } from '#contract/routes.ts';
 import { isId, type GrantId } from '#domain/id.ts';
 import type { GrantState } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
+import type { Directory } from '../present/directory.ts';
 import { connectInfo, presentGrant } from '../present/present-grant.ts';
 import { presentRequest } from '../present/present-request.ts';
 import { nextOf, pageOf, viewing } from '../viewing.ts';
@@ -24,27 +26,7 @@ export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
   const show = (actor: Actor, id: GrantId) =>
     viewing(app, actor, async (directory) => presentGrant(directory, deps.broker(), await seeGrant(directory.tx, directory.viewer, id)));
   return {
-    grants: ({ actor, query }) =>
-      viewing(app, actor, async (directory) => {
-        const { tx, viewer } = directory;
-        if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all grants');
-        const person = query.person === undefined ? null : await tx.principals.byName(query.person);
-        const target = query.target === undefined ? null : await tx.catalogue.targetByName(query.target);
-        if ((query.person !== undefined && !person) || (query.target !== undefined && !target)) return { items: [], next: null };
-        const rows = await tx.grants.list(
-          {
-            ...(person ? { principal: person.id } : {}),
-            ...(query.view === 'mine' ? { concerning: await concerning(tx, viewer) } : {}),
-            // What reviewers may take away: that has an end of its own.
-            ...(query.view === 'reviewed' ? { reviewedBy: viewer.memberships.map((one) => one.group), live: true } : {}),
-            ...(target ? { target: target.id } : {}),
-            ...(query.live === 'true' ? { live: true } : {}),
-            ...(query.overdue === 'true' ? { overdue: true } : {}),
-          },
-          pageOf(query),
-        );
-        return { items: await Promise.all(rows.map((grant) => presentGrant(directory, deps.broker(), grant))), next: nextOf(rows, query.limit) };
-      }),
+    grants: ({ actor, query }) => viewing(app, actor, (directory) => list(deps, directory, query)),
     async grant({ actor, params, query, signal }) {
       const id = params.id as GrantId;
       if (query.waitSeconds > 0) {
@@ -80,4 +62,26 @@ export function holdingHandlers(deps: ServerDeps): HandlersFor<Names> {
     },
     authority: async () => ({ certificate: authority.certificate }),
   };
+}
+
+/** A page of grants as this viewer may list them: their own, those they reviewed, or, for administrators, all. */
+async function list(deps: ServerDeps, directory: Directory, query: Query<'grants'>): Promise<Answer<'grants'>> {
+  const { tx, viewer } = directory;
+  if (query.view === 'all' && !viewer.principal.administrator) throw new Refusal('forbidden', 'only administrators see all grants');
+  const person = query.person === undefined ? null : await tx.principals.byName(query.person);
+  const target = query.target === undefined ? null : await tx.catalogue.targetByName(query.target);
+  if ((query.person !== undefined && !person) || (query.target !== undefined && !target)) return { items: [], next: null };
+  const rows = await tx.grants.list(
+    {
+      ...(person ? { principal: person.id } : {}),
+      ...(query.view === 'mine' ? { concerning: await concerning(tx, viewer) } : {}),
+      // What reviewers may take away: that has an end of its own.
+      ...(query.view === 'reviewed' ? { reviewedBy: viewer.memberships.map((one) => one.group), live: true } : {}),
+      ...(target ? { target: target.id } : {}),
+      ...(query.live === 'true' ? { live: true } : {}),
+      ...(query.overdue === 'true' ? { overdue: true } : {}),
+    },
+    pageOf(query),
+  );
+  return { items: await Promise.all(rows.map((grant) => presentGrant(directory, deps.broker(), grant))), next: nextOf(rows, query.limit) };
 }

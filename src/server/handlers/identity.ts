@@ -1,4 +1,3 @@
-import { knowPrincipal } from '#app/actor.ts';
 import { disablePrincipal, enablePrincipal } from '#app/disable-principal.ts';
 import { revokeEverything, type Taken } from '#app/revoke-everything.ts';
 import { createPrincipal } from '#app/signin/create-principal.ts';
@@ -13,7 +12,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { Actor } from '#app/actor.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
 import { Directory, iso, refOf } from '../present/directory.ts';
-import { viewing } from '../viewing.ts';
+import { namedPageOf, nextName, viewing } from '../viewing.ts';
 
 type Names =
   | 'signInByLink' | 'signInByPassword' | 'me' | 'setPassword' | 'keys' | 'revokeKey' | 'principals' | 'createPrincipal' | 'disablePrincipal'
@@ -52,8 +51,11 @@ export function identityHandlers(deps: ServerDeps): HandlersFor<Names> {
       await revokeKey(app, actor, params.id as KeyId);
       return {};
     },
-    principals: ({ actor }) =>
-      viewing(app, actor, async (directory) => ({ items: await Promise.all((await directory.tx.principals.all()).map((one) => presentPrincipal(directory, one.id))) })),
+    principals: ({ actor, query }) =>
+      viewing(app, actor, async (directory) => {
+        const rows = await directory.tx.principals.page(namedPageOf(query));
+        return { items: await Promise.all(rows.map((one) => presentPrincipal(directory, one.id))), next: nextName(rows, query.limit) };
+      }),
     async createPrincipal({ actor, body }) {
       await createPrincipal(app, actor, { ...body, owner: body.owner ?? null });
       return await show(actor, body.name);
@@ -103,7 +105,7 @@ async function presentMe(directory: Directory, actor: Actor): Promise<Answer<'me
 }
 
 async function presentPrincipal(directory: Directory, id: PrincipalId): Promise<Answer<'createPrincipal'>> {
-  const known = await knowPrincipal(directory.tx, id);
+  const known = await directory.known(id);
   if (!known) throw new Refusal('not_found', 'there is no such identity');
   return {
     ...refOf(known),

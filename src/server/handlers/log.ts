@@ -1,6 +1,6 @@
 import { seeGrant, seeRequest } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
-import type { LogCursor, StoredEntry } from '#app/ports/store.ts';
+import type { LogCursor, StoredEntry } from '#app/ports/entry-table.ts';
 import type { GrantId, PrincipalId, RequestId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';

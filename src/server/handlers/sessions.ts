@@ -1,12 +1,12 @@
 import { endSession, endSessions } from '#app/gate/end-session.ts';
 import { actorContext, policyPrincipal, type Actor } from '#app/actor.ts';
 import { currentPolicies, demand, policyResource } from '#app/ask-policy.ts';
-import { chunkIdentity } from '#app/ports/sealed-identity.ts';
 import { maySee } from '#app/visibility.ts';
 import type { SessionId } from '#domain/id.ts';
 import { recordingViewed } from '#domain/events/administration-events.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { HandlersFor, ServerDeps } from '../deps.ts';
+import { readRecordingPage } from '../present/read-recording.ts';
 import { presentSession } from '../present/present-session.ts';
 import { nextOf, pageOf, viewing } from '../viewing.ts';
 
@@ -46,13 +46,17 @@ export function sessionHandlers(deps: ServerDeps): HandlersFor<'sessions' | 'end
       });
       return { sessions: await endSessions(app, actor, of) };
     },
-    recording: ({ actor, params }) => recording(deps, actor, params.id as SessionId),
+    async recording({ actor, params, query }) {
+      const id = params.id as SessionId;
+      await mayReplay(deps, actor, id);
+      return { session: id, ...(await readRecordingPage(app, deps.readRecording(), id, query.cursor ?? null)) };
+    },
   };
 }
 
-/** Whoever sees the grant and may `replay` by policy reads what was done; that they did stands in the log. */
-async function recording({ app, readRecording }: ServerDeps, actor: Actor, id: SessionId) {
-  const chunks = await viewing(app, actor, async ({ tx, viewer }) => {
+/** Whoever sees the grant and may `replay` by policy reads what was done; that they did stands in the log, with each page. */
+async function mayReplay({ app }: ServerDeps, actor: Actor, id: SessionId): Promise<void> {
+  await viewing(app, actor, async ({ tx, viewer }) => {
     const session = await tx.sessions.byId(id);
     const grant = session && (await tx.grants.byId(session.grant));
     if (!session || !grant || !(await maySee(tx, viewer, grant))) throw new Refusal('not_found', 'there is no such session');
@@ -65,11 +69,5 @@ async function recording({ app, readRecording }: ServerDeps, actor: Actor, id: S
       });
     }
     await tx.log(recordingViewed(id, actor.id));
-    return (await tx.sessions.chunks(id)).map(({ seq, sealed }) => {
-      if (sealed === null) throw new Refusal('wrong_state', 'the recording was destroyed: whose session it was is erased');
-      return app.secrets.open(sealed, chunkIdentity(id, seq));
-    });
   });
-  const { complete, statements } = readRecording(chunks);
-  return { session: id, complete, statements: statements.map((one) => ({ ...one, at: one.at.toISOString() })) };
 }

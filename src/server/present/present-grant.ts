@@ -1,4 +1,3 @@
-import { targetSecrets } from '#app/target-access.ts';
 import { isOwn, mayRevoke } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
@@ -14,10 +13,10 @@ export interface BrokerAddress {
 
 /** A grant as the API shows it, with what this viewer may do about it and why not. */
 export async function presentGrant(directory: Directory, broker: BrokerAddress | null, grant: Grant): Promise<Wire> {
-  const { tx, viewer } = directory;
-  const request = await tx.requests.byId(grant.request);
-  const parts = await tx.parts.ofGrant(grant.id);
-  const live = await tx.sessions.list({ grant: grant.id, live: true }, { before: null, limit: 1000 });
+  const { viewer } = directory;
+  const request = await directory.request(grant.request);
+  const parts = (await directory.parts(grant.id)) ?? [];
+  const live = await directory.liveSessions(grant.id);
   const holder = await directory.known(grant.principal);
   const me = viewer.principal.id;
   const mine = isOwn(me, grant, holder?.principal.owner ?? null);
@@ -44,7 +43,7 @@ export async function presentGrant(directory: Directory, broker: BrokerAddress |
     endedAt: iso(grant.endedAt),
     overdueAt: iso(grant.overdueAt),
     parts: await Promise.all(parts.map((part) => presentPart(directory, part))),
-    liveSessions: live.length,
+    liveSessions: live ?? 0,
     connect: active && me === grant.principal ? await connectInfo(directory, broker, grant) : null,
     actions: {
       connect: { allowed: active && me === grant.principal, reason: me !== grant.principal ? 'only its holder connects' : active ? null : notActive },
@@ -74,11 +73,10 @@ async function presentPart(directory: Directory, part: GrantPart): Promise<Wire[
 /** For the first part that a broker serves: one with an account made for it, or whose account's secret Brevet keeps. */
 export async function connectInfo(directory: Directory, broker: BrokerAddress | null, grant: Grant): Promise<Wire['connect']> {
   if (!broker) return null;
-  const { app, tx } = directory;
-  for (const part of await tx.parts.ofGrant(grant.id)) {
+  for (const part of (await directory.parts(grant.id)) ?? []) {
     const target = await directory.target(part.target);
     if (target?.type !== 'postgresql') continue;
-    if (part.account !== null && (await targetSecrets(app, tx, part.target)).accounts[part.account] === undefined) continue;
+    if (part.account !== null && !(await directory.keepsAccount(part.target, part.account))) continue;
     return { protocol: 'postgresql', host: broker.host, port: broker.port, database: target.name, user: directory.viewer.principal.name };
   }
   return null;

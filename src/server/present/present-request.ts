@@ -21,8 +21,8 @@ export interface Wording {
 /** A request as the API shows it, with what this viewer may do about it and why not. */
 export async function presentRequest(directory: Directory, wording: Wording, request: AccessRequest): Promise<Wire> {
   const { tx } = directory;
-  const reviews = await tx.requests.reviews(request.id);
-  const grant = request.extendsGrant === null ? await tx.grants.byRequest(request.id) : null;
+  const reviews = (await directory.reviews(request.id)) ?? [];
+  const grant = request.extendsGrant === null ? await directory.grantOf(request.id) : null;
   const requester = await directory.known(request.principal);
   const analysis = requester && analyzeReview(request, reviews, { reviewer: directory.viewer.principal, memberships: directory.viewer.memberships, requester: requester.principal }, tx.now);
   const decide = { allowed: analysis?.allowed ?? false, reason: analysis?.unsatisfied[0]?.message ?? null };

@@ -6,9 +6,9 @@ import { Directory, entitlementRef, iso } from './directory.ts';
 type Wire = Answer<'sessions'>['items'][number];
 
 export async function presentSession(directory: Directory, session: Session): Promise<Wire> {
-  const { tx, viewer } = directory;
-  const grant = await tx.grants.byId(session.grant);
-  const part = await tx.parts.byId(session.part);
+  const { viewer } = directory;
+  const grant = await directory.grant(session.grant);
+  const part = (await directory.parts(session.grant))?.find((one) => one.id === session.part);
   if (!grant || !part) throw new Error(`session ${session.id} has lost its grant`);
   const may = mayEndSession(viewer, session, grant);
   return {
