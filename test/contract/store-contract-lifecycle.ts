@@ -1,9 +1,9 @@
 /** The part of the store's contract on requests, grants and their parts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { GrantFilter, Store } from '#app/ports/store.ts';
+import type { GrantFilter } from '#app/ports/store.ts';
 import type { Grant } from '#domain/grant.ts';
-import { catalogue, entitlement, grant, held, later, newId, part, person, request, review, sealedLike, session } from '../worlds/store-world.ts';
+import { catalogue, entitlement, grant, held, later, newId, person, request, review, session } from '../worlds/store-world.ts';
 import { claim, claimContract, lane, partContract } from './store-contract-parts.ts';
 import { refused, same, type OpenStore } from './store-contract.ts';
 
