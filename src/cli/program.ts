@@ -13,6 +13,7 @@ import { addPolicy } from './commands/policy.ts';
 import { addPsql } from './commands/psql.ts';
 import { addRequests } from './commands/requests.ts';
 import { addReview } from './commands/review.ts';
+import { addRootKeys } from './commands/root-keys.ts';
 import { addServer } from './commands/server.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addSignIn } from './commands/sign-in.ts';
@@ -31,7 +32,7 @@ export function buildProgram(deps: CliDeps): Shell {
   under('Deciding:', addReview);
   under('Holding:', addGrants, addPsql, addConnect, addSessions);
   under('Proving:', addLog);
-  under('Administering:', addConfiguration, addPolicy, addPeople, addDoctor, addServer);
+  under('Administering:', addConfiguration, addPolicy, addPeople, addDoctor, addServer, addRootKeys);
   under('Help:', addCompletion, addHelp);
   return shell;
 }

@@ -1,5 +1,5 @@
 /**
- * `brevet keys list | rotate | retire`: acts of the host's operator, on the store itself. Whoever may read the root key
+ * `brevet root-key list | rotate | retire`: acts of the host's operator, on the store itself. Whoever may read the root key
  * may do this, whether a server runs or not.
  */
 import { listRootKeys } from '#app/root-keys/list-root-keys.ts';

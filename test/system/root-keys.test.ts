@@ -1,4 +1,4 @@
-/** `brevet keys rotate` and `retire` beside real servers at work, killed in the middle, and beside an embedded store. */
+/** `brevet root-key rotate` and `retire` beside real servers at work, killed in the middle, and beside an embedded store. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -19,9 +19,9 @@ import { person } from '#test/worlds/store-world.ts';
 const BREVET = join(import.meta.dirname, '../../bin/brevet');
 type Env = Readonly<Record<string, string>>;
 
-/** Runs `brevet keys ...`; with `killAt` it is killed when that stands on standard error, so many milliseconds later. */
+/** Runs `brevet root-key ...`; with `killAt` it is killed when that stands on standard error, so many milliseconds later. */
 async function keys(env: Env, args: readonly string[], killAt?: { readonly said: RegExp; readonly afterMs: number }): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(BREVET, ['keys', ...args], { env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), ...env }, cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(BREVET, ['root-key', ...args], { env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), ...env }, cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (bytes) => (stdout += bytes));
   child.stderr.on('data', (bytes) => {

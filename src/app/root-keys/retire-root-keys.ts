@@ -25,7 +25,7 @@ export async function retireRootKeys({ store }: Pick<App, 'store'>, keys: RootKe
     const under = (await tx.rootKeys.counts()).filter((each) => before.includes(each.under));
     if (under.length > 0) {
       const what = under.map(({ kind, count }) => `${count} of the kind "${kind}"`).join(', ');
-      throw new Refusal('conflict', `not everything is under the newest root key: ${what}`, { hint: 'brevet keys rotate finishes it.' });
+      throw new Refusal('conflict', `not everything is under the newest root key: ${what}`, { hint: 'brevet root-key rotate finishes it.' });
     }
     const late = (await tx.rootKeys.holders(HOLDER_GONE_MS)).filter((holder) => before.includes(holder.sealsUnder));
     if (late.length > 0) throw new Refusal('conflict', `a server on ${late[0]?.host} still seals under an old root key`, { hint: 'Try again in a few seconds.' });

@@ -47,7 +47,7 @@ export async function rotateRootKey(rotating: Rotating): Promise<Rotated> {
   await keys.reload([]);
   const before = known.at(-1);
   if (before === undefined || !known.every((id) => keys.ids.includes(id))) {
-    throw new Refusal('invalid_configuration', 'not every root key of this database is here', { hint: 'brevet keys list tells which; put them back first.' });
+    throw new Refusal('invalid_configuration', 'not every root key of this database is here', { hint: 'brevet root-key list tells which; put them back first.' });
   }
   const { key, made } = await keyToRotateTo(rotating, before);
   if (key !== before) await bringIn(rotating, before, key);
@@ -73,7 +73,7 @@ async function keyToRotateTo({ app, keys }: Rotating, inForce: string): Promise<
   const added = await keys.add();
   if (added !== null) return { key: added, made: true };
   throw new Refusal('invalid_configuration', 'the root key is given by BREVET_ROOT_KEY: a new one is made and handed out by hand', {
-    hint: 'Make one: openssl rand -base64 32. Put it before the old one, parted by a space, into BREVET_ROOT_KEY of every server, restart each; then run brevet keys rotate again with the same value.',
+    hint: 'Make one: openssl rand -base64 32. Put it before the old one, parted by a space, into BREVET_ROOT_KEY of every server, restart each; then run brevet root-key rotate again with the same value.',
   });
 }
 
@@ -102,7 +102,7 @@ async function untilAll({ app, monotonic, tell }: Rotating, what: string, holds:
     if (lacking.length === 0) return;
     if (monotonic.now() > end) {
       throw new Refusal('conflict', `${lacking.length} running servers do not come ${what}: on ${[...new Set(lacking.map(({ host }) => host))].join(', ')}`, {
-        hint: 'Give them the new key as well (copy the key file into their data folder, mode 0600, of the same owner; or set BREVET_ROOT_KEY and restart), or stop them; then run brevet keys rotate again. Nothing is lost.',
+        hint: 'Give them the new key as well (copy the key file into their data folder, mode 0600, of the same owner; or set BREVET_ROOT_KEY and restart), or stop them; then run brevet root-key rotate again. Nothing is lost.',
       });
     }
     if (!told) tell(`waiting for ${lacking.length} servers ${what}`);

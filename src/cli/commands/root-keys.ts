@@ -17,13 +17,14 @@ interface Options {
   readonly config?: string;
 }
 
-/** Below `brevet keys`: a server's root keys. They need no sign-in but the host, its settings and the right to read the key. */
-export function addRootKeys(shell: Shell, keys: Command): void {
+/** A server's root keys. They need no sign-in but the host, its settings and the right to read the key. */
+export function addRootKeys(shell: Shell): void {
+  const keys = shell.group('root-key', "A server's root keys, on its host: list, rotate, retire");
   const config = (command: Command) => command.option('--config <file>', "the server's settings in YAML (brevet.yaml, if it is there)");
   shell.leaf<Options>(keys, {
     use: 'list',
     about: "List a server's root keys by id, and what is sealed under each\nRun on the server's host, with its settings and as its user.",
-    examples: ['brevet keys list', 'brevet keys list --config /etc/brevet/brevet.yaml'],
+    examples: ['brevet root-key list', 'brevet root-key list --config /etc/brevet/brevet.yaml'],
     options: config,
     act: async (run, _, { config: file }) => {
       const list = await run.deps.rootKeys.list(file ?? null);
@@ -32,15 +33,15 @@ export function addRootKeys(shell: Shell, keys: Command): void {
   });
   shell.leaf<Options>(keys, {
     use: 'rotate',
-    about: "Make a new root key and put everything sealed under it\nRun on the server's host, with its settings and as its user. Servers go on working; run it again if it was interrupted. Old keys are kept: brevet keys retire deletes them.",
-    examples: ['brevet keys rotate'],
+    about: "Make a new root key and put everything sealed under it\nRun on the server's host, with its settings and as its user. Servers go on working; run it again if it was interrupted. Old keys are kept: brevet root-key retire deletes them.",
+    examples: ['brevet root-key rotate'],
     options: config,
     act: async (run, _, { config: file }) => rotate(run, file ?? null),
   });
   shell.leaf<Options>(keys, {
     use: 'retire',
     about: "Delete old root keys that nothing is sealed under any more\nRun on the server's host, with its settings and as its user. A backup from before the rotation opens with the old key only: keep a copy for as long as you keep the backup.",
-    examples: ['brevet keys retire'],
+    examples: ['brevet root-key retire'],
     options: config,
     act: async (run, _, { config: file }) => {
       const done = await run.deps.rootKeys.retire(file ?? null);
@@ -56,11 +57,11 @@ async function rotate(run: Run, config: string | null): Promise<ExitCode> {
 }
 
 function renderRotated({ key, rewrapped, broken, left }: RotatedRootKey): string {
-  if (left === 0) return `everything is sealed under root key ${key}; ${rewrapped} values were wrapped anew\nkeep a copy of the new key apart from the database's backup\nnext: brevet keys retire`;
+  if (left === 0) return `everything is sealed under root key ${key}; ${rewrapped} values were wrapped anew\nkeep a copy of the new key apart from the database's backup\nnext: brevet root-key retire`;
   return [
     `${left} values are not under root key ${key}: keep the keys before`,
     ...broken.slice(0, 20).map((identity) => `does not open: ${escape(identity)}`),
-    ...(broken.length < left ? ['next: brevet keys rotate, once more'] : []),
+    ...(broken.length < left ? ['next: brevet root-key rotate, once more'] : []),
   ].join('\n');
 }
 

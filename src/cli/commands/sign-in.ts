@@ -10,7 +10,6 @@ import { removeProfile, writeProfile } from '../session/profile.ts';
 import { askSecret, demand } from '../session/prompt.ts';
 import type { Run } from '../session/run.ts';
 import type { Shell } from '../shell.ts';
-import { addRootKeys } from './root-keys.ts';
 
 interface LoginOptions {
   readonly label?: string;
@@ -44,8 +43,7 @@ export function addSignIn(shell: Shell): void {
     act: logout,
   });
   shell.leaf(program, { use: 'whoami', about: 'Show who you are signed in as', examples: ['brevet whoami', 'brevet whoami --json'], act: whoami });
-  const keys = shell.leaf(program, { use: 'keys', about: 'List your enrolled keys\nThe commands below it are of another kind: for the root keys of a server, on its host.', examples: ['brevet keys'], act: listKeys });
-  addRootKeys(shell, keys);
+  shell.leaf(program, { use: 'keys', about: 'List your enrolled keys', examples: ['brevet keys'], act: listKeys });
   shell.leaf<{ yes?: true }>(program, {
     use: 'revoke-key <key>',
     about: 'Revoke one of your keys, such as that of a lost machine',
