@@ -121,7 +121,7 @@ const QUERIES: Asked = {
 
 const LARGE = new Set(['requests', 'grants', 'grant_parts', 'sessions', 'log_entries', 'certificates', 'connection_tokens', 'recording_chunks']);
 /** Of 8 KB. A page of fifty rows is a few hundred looks; the whole of the smallest of these tables is thousands. */
-const MOST_PAGES = 1_000;
+const MOST_PAGES = 1_500;
 
 /** Read sessions or grants as a whole until the tables are analysed for the first time, within minutes: for the scrape, and for a rare act. */
 const BEFORE_STATISTICS = new Set(['counts', 'sessions cut on the busyTarget', 'sessions cut on the usualTarget']);

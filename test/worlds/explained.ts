@@ -51,7 +51,8 @@ export function explainedSql(client: PoolClient, tell: (reading: Reading) => voi
 
 function literal(value: unknown): string {
   if (value === null || value === undefined) return 'null';
-  if (Array.isArray(value)) return `array[${value.map(literal).join(', ')}]`;
+  // Of an empty one PostgreSQL takes the type from where it stands.
+  if (Array.isArray(value)) return value.length === 0 ? `'{}'` : `array[${value.map(literal).join(', ')}]`;
   if (value instanceof Date) return escapeLiteral(value.toISOString());
   if (value instanceof Uint8Array) return escapeLiteral(`\\x${Buffer.from(value).toString('hex')}`);
   return escapeLiteral(String(value));
