@@ -9,6 +9,11 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { startTestStore } from './worlds/test-store.ts';
 
+if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  console.log('npm test              all tests, on real servers: some minutes\nnpm test WORD ...     the test files whose path holds one of the words\n\nMore: CONTRIBUTING.md');
+  process.exit(0);
+}
+
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const files = globSync('{src,test}/**/*.test.ts')
   .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
