@@ -37,6 +37,9 @@ async function open(): Promise<void> {
 }
 
 /** psql at work: with `input` it stays at its prompt. */
+/** Those still there when a test failed would keep this file's process alive. */
+const children = new Set<ChildProcess>();
+
 function work(env: Record<string, string>, args: readonly string[], input: string | null): { child: ChildProcess; said: () => string } {
   const child = spawn('psql', ['-X', ...args], { env, stdio: [input === null ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   let said = '';
@@ -44,6 +47,7 @@ function work(env: Record<string, string>, args: readonly string[], input: strin
   child.stdout?.on('data', (bytes) => (said += said.length < 1000 ? bytes : ''));
   child.stdin?.on('error', () => undefined);
   if (input !== null) child.stdin?.write(input);
+  children.add(child);
   return { child, said: () => said };
 }
 
@@ -58,7 +62,10 @@ const WORK: Readonly<Record<string, readonly [readonly string[], string | null]>
 
 describe('cut', { concurrency: 4 }, () => {
   before(open);
-  after(() => world[Symbol.asyncDispose]());
+  after(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await world[Symbol.asyncDispose]();
+  });
 
   test('B03 B04 at the deadline: every kind of session, within two seconds, with the reason; the role is gone', async (t) => {
     const grant = await world.grant('ada', 'desk', { seconds: 14, approvers: ['kim'] });
