@@ -68,7 +68,7 @@ test('G07 erasing somebody leaves ids, instants and proofs, and nothing that nam
   const after = await everything(world);
   // The evidence of a raised account names it as the target does: an entry of the log is what it is.
   const naming = await world.database.pool.query<{ type: string }>("select distinct type from brevet.log_entries where body ~* '\\mada\\M' order by 1");
-  assert.deepEqual(naming.rows.map(({ type }) => type), ['grant.part_absent', 'grant.part_present']);
+  assert.deepEqual(naming.rows.map(({ type }) => type), ['grant.part_present']);
   for (const [what, word] of Object.entries(WORDS)) assert.deepEqual(holding(after, word), what === 'name' ? ['log_entries'] : [], what);
   const id = used.principal.id;
   const pseudonym = `erased-${id.slice(4)}`;

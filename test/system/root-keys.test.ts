@@ -123,7 +123,7 @@ test('beside the embedded store, running and stopped; keys given by BREVET_ROOT_
   assert.equal(await first.stop(), 0, first.said());
   const list = await keys(env, ['list']);
   assert.equal(list.code, 0, list.stderr);
-  assert.match(list.stdout, new RegExp(`${made.key} +in force: seals +3 own keys, 1 subject key`));
+  assert.match(list.stdout, new RegExp(`${made.key} +in force: seals +4 own keys, 1 subject key`));
   await said(env, 'retire');
   const again = stack.use(await spawnServer({ ...env, BREVET_BROKER_PROCESSES: '0' }));
   await again.stop();

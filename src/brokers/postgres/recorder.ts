@@ -4,7 +4,7 @@ import { RecordingWriter } from './recording-writer.ts';
 
 /** A chunk is handed in when it has this many bytes, or at the next tick of the broker's clock. */
 const CHUNK_BYTES = 64 * 1024;
-/** Chunks on their way at once; behind it the client is held back. */
+/** With so many chunks not yet kept the client is held back. */
 const WINDOW = 8;
 /** More than this unsaved, and the recorder counts as failed. */
 const MOST_UNSAVED = 4 * 1024 * 1024;
@@ -18,7 +18,8 @@ export interface RecorderEvents {
 }
 
 /**
- * Hands a session's recording to the gate in dense chunks. Fails closed: a chunk refused, not acknowledged in time, or
+ * Hands a session's recording to the gate in dense chunks, one after the other: two on their way at once could arrive the
+ * wrong way round, and the second would look like a gap. Fails closed: a chunk refused, not acknowledged in time, or
  * too much unsaved, and the session is over.
  */
 export class Recorder {
@@ -27,7 +28,7 @@ export class Recorder {
   readonly #session: SessionId;
   readonly #events: RecorderEvents;
   #seq = 0;
-  #inFlight = 0;
+  #sending = false;
   #unsaved = 0;
   #held: { bytes: Buffer; events: number }[] = [];
   #failed = false;
@@ -41,7 +42,11 @@ export class Recorder {
 
   /** Whether the client must be held back until `relieved`. */
   get congested(): boolean {
-    return this.#inFlight >= WINDOW;
+    return this.#waiting >= WINDOW;
+  }
+
+  get #waiting(): number {
+    return this.#held.length + (this.#sending ? 1 : 0);
   }
 
   /** To be called after records were written. */
@@ -56,20 +61,20 @@ export class Recorder {
     const bytes = this.writer.take(idle);
     this.#unsaved += bytes.length;
     if (this.#unsaved > MOST_UNSAVED) return this.#fail();
-    if (this.#inFlight >= WINDOW) this.#held.push({ bytes, events });
+    if (this.#sending) this.#held.push({ bytes, events });
     else void this.#send(bytes, events);
   }
 
   /** Waits until everything handed in is acknowledged. `false` when the recorder has failed. */
   async settle(): Promise<boolean> {
-    while (!this.#failed && (this.#inFlight > 0 || this.#held.length > 0)) {
+    while (!this.#failed && this.#waiting > 0) {
       await new Promise<void>((resolve) => this.#settled.push(resolve));
     }
     return !this.#failed;
   }
 
   async #send(bytes: Buffer, events: number): Promise<void> {
-    this.#inFlight += 1;
+    this.#sending = true;
     let timer: NodeJS.Timeout | undefined;
     try {
       await Promise.race([
@@ -83,12 +88,12 @@ export class Recorder {
     } finally {
       clearTimeout(timer);
     }
-    this.#inFlight -= 1;
+    this.#sending = false;
     this.#unsaved -= bytes.length;
     const next = this.#failed ? undefined : this.#held.shift();
     if (next) void this.#send(next.bytes, next.events);
-    else if (this.#inFlight === WINDOW - 1) this.#events.relieved();
-    if (this.#inFlight === 0 || this.#failed) this.#wake();
+    if (!this.#failed && this.#waiting === WINDOW - 1) this.#events.relieved();
+    if (this.#waiting === 0 || this.#failed) this.#wake();
   }
 
   #wake(): void {
