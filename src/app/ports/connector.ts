@@ -80,7 +80,8 @@ export interface StandingPrivilege {
  * - `provision` asks `stillMine` right before it makes its change lasting and gives up when that says no, so that a
  *   worker that slept through its claim changes nothing;
  * - two nodes may run `provision` and `withdraw` of one part at once: the target's own locks decide, and `withdraw`
- *   that reports `gone` has read it after its own change.
+ *   that reports `gone` has read it after its own change. `provision` may give up for a lock; `withdraw` takes the access
+ *   away whatever those who hold an account on the target keep locked there.
  *
  * Errors are `Refusal`s: `target_unreachable` (nothing is known about what happened), `target_refused` (the target
  * answered no; the message is escaped and holds no secret), `dangerous_scope`, `invalid_input`.

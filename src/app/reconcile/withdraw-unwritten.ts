@@ -7,17 +7,18 @@ const BATCH = 500;
 
 /**
  * Fail open for less (I8, G06): while the log takes no entry no state moves, but what is due is taken away from its
- * target all the same. Nothing is written, so the ordinary removal still comes as soon as it can: it finds what it looks
+ * target all the same. Answers whether it is gone. Nothing is written, so the ordinary removal still comes as soon as it can: it finds what it looks
  * for gone, which is success, and its entries stand in the log then. Until then what was taken away counts as due.
  */
-export async function withdrawUnwritten(app: App, part: GrantPart): Promise<void> {
+export async function withdrawUnwritten(app: App, part: GrantPart): Promise<boolean> {
   const claimed: ClaimedPart = { part, sealedSecret: null };
   const { connector, plan } = await app.store.transaction((tx) => openAttempt(app, tx, claimed, part.deadline ?? tx.now));
   const { gone } = await connector.withdraw(plan);
-  app.journal.error('the log takes no entry: a due removal was made without one, and will be written later', { grant: part.grant, part: part.id, fence: part.fence, gone });
+  app.journal.error(gone ? 'the log takes no entry: a due removal was made without one, and will be written later' : 'the log takes no entry: a due removal without one is not finished, and is tried again', { grant: part.grant, part: part.id, fence: part.fence, gone });
+  return gone;
 }
 
-/** Grants whose deadline has passed and whose end can't be written: each part once, for as long as the process lives. */
+/** Grants whose deadline has passed and whose end can't be written: each part until it is gone, for as long as the process lives. */
 export class DueUnwritten {
   readonly #app: App;
   readonly #taken = new Set<GrantPart['id']>();
@@ -43,8 +44,7 @@ export class DueUnwritten {
     const left = parts.filter((part) => part.state !== 'absent' && part.kind !== 'brokered_session' && !this.#taken.has(part.id));
     await Promise.all(left.map(async (part) => {
       try {
-        await withdrawUnwritten(this.#app, part);
-        this.#taken.add(part.id);
+        if (await withdrawUnwritten(this.#app, part)) this.#taken.add(part.id);
       } catch (error) {
         this.#app.journal.warn('a removal without the log failed; it is tried again', { grant: part.grant, part: part.id, ...whatWentWrong(error) });
       }

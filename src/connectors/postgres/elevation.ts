@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { PartPlan, Provisioned, Withdrawn } from '#app/ports/connector.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { actingAs } from './acting-as.ts';
 import { openTarget, type TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
 import { makeRole } from './make-role.ts';
@@ -61,8 +62,8 @@ export async function provisionElevation(plan: PartPlan, stillMine: () => Promis
 }
 
 /**
- * Takes the role away with everything it held, and ends every session of the account that began before: one of them may
- * have done SET ROLE, or runs a query begun with the raised privileges. What the account had or got beside is its own.
+ * Takes the role away with everything it held, and ends every session that began before, of the account and of members that
+ * it got meanwhile: one of them may have done SET ROLE, or runs a query begun with the raised privileges. What the account had or got beside is its own.
  */
 export async function withdrawElevation(plan: PartPlan, tools: Tools): Promise<Withdrawn> {
   if (plan.prior === null) return { gone: true, residue: [], evidence: { found: false, nothingWasGiven: true } };
@@ -76,8 +77,16 @@ async function accountOf(session: TargetSession, plan: PartPlan): Promise<Role> 
   if (account.superuser || account.self || account.marker || account.name.startsWith('pg_')) {
     throw new Refusal('dangerous_scope', 'superusers, predefined roles and Brevet\'s own roles can\'t be raised', { field: '/account' });
   }
+  const [row] = await session.rows('select rolinherit, rolcanlogin from pg_roles where oid = $1', [account.oid]);
+  if (row?.['rolcanlogin'] !== true) throw new Refusal('target_refused', `${plainText(account.name)} may not sign in to the target (NOLOGIN): nobody uses it but its members`);
+  const others = (await actingAs(session, [account.oid])).filter(({ oid }) => oid !== account.oid);
+  if (others.length > 0) {
+    // They would be raised with it, by INHERIT or SET ROLE, and nobody decided on them.
+    throw new Refusal('dangerous_scope', `${plainText(account.name)} can't be raised: it has members (${plainText(others.slice(0, 10).map(({ name }) => name).join(', '))})`, {
+      field: '/account', hint: 'Raise the account that the person signs in as.',
+    });
+  }
   // From 16 on each membership says for itself whether it is inherited.
-  const [row] = await session.rows('select rolinherit from pg_roles where oid = $1', [account.oid]);
   if (session.version < 160_000 && row?.['rolinherit'] !== true) {
     throw new Refusal('target_refused', `${plainText(account.name)} inherits nothing of the roles that it is a member of (NOINHERIT)`, {
       hint: 'As an administrator of the target: alter role ... inherit.',

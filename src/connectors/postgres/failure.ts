@@ -55,3 +55,11 @@ export function sqlstateOf(error: unknown): string | null {
   const state = error instanceof Refusal ? error.details.facts?.['sqlstate'] : null;
   return typeof state === 'string' ? state : null;
 }
+
+/** Keeps a refusal as a line of evidence. What tells that the target went away, or a defect of ours, goes on up. */
+export function collect(problems: string[], where = ''): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof Refusal) || error.code === 'target_unreachable') throw error;
+    problems.push(where + error.message);
+  };
+}

@@ -47,7 +47,7 @@ export async function makeRole(session: TargetSession, plan: PartPlan, scope: Sc
     await readAccount(session, planned);
     await confirmClaim(stillMine);
     return { planned, adopted: own !== null };
-  });
+  }, true);
   const read = await readAccount(session, made.planned);
   return { ...read, adopted: made.adopted, serverVersion: session.version };
 }

@@ -6,9 +6,9 @@ import type { TargetSession } from './connect.ts';
 export type SessionFilter =
   /** All that signed in as this role, also those that did `SET ROLE` since: `usesysid` is who signed in. */
   | { readonly of: number }
-  /** Of those, the ones that began before this instant (text as the target wrote it). */
-  | { readonly of: number; readonly before: string }
-  /** Of those, the ones that began since this instant, but for these backends. */
+  /** Of several roles, the ones that began before this instant (text as the target wrote it). */
+  | { readonly ofAny: readonly number[]; readonly before: string }
+  /** All of one role that began since this instant, but for these backends. */
   | { readonly of: number; readonly since: string; readonly except: readonly number[] }
   /** Sessions of roles that exist no more: dropping a role does not end its sessions (B04, B10). */
   | { readonly of: 'nobody' }
@@ -48,6 +48,9 @@ export async function checkMayRestore(session: TargetSession, account: number): 
   });
 }
 
+/** Asked for each, so that one session that Brevet's role may not end keeps none of the others alive. */
+export const MAY_END = "(pg_has_role(a.usesysid, 'usage') or pg_has_role('pg_signal_backend', 'usage'))";
+
 /**
  * Ends sessions and waits until they are gone, at most `patience` milliseconds.
  * Answers how many were seen first, and how many were still there at last.
@@ -57,7 +60,7 @@ export async function endSessions(session: TargetSession, filter: SessionFilter,
   const ended = new Set<unknown>();
   for (let waited = 0, pause = 2; ; waited += pause, pause = Math.min(2 * pause, 100)) {
     const rows = await session.rows(
-      `select a.pid, pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid <> pg_backend_pid() and ${where}`, values,
+      `select a.pid, case when ${MAY_END} then pg_terminate_backend(a.pid) end from pg_stat_activity a where a.pid <> pg_backend_pid() and ${where}`, values,
     );
     for (const row of rows) ended.add(row['pid']);
     if (rows.length === 0 || waited >= patience) return { seen: ended.size, left: rows.length };
@@ -66,15 +69,15 @@ export async function endSessions(session: TargetSession, filter: SessionFilter,
 }
 
 function conditionOf(filter: SessionFilter): [string, unknown[]] {
+  // A start that is hidden from us may be any: better one session too many than one too few.
+  const notAfter = '(a.backend_start <= $2::timestamptz or a.backend_start is null)';
+  if ('ofAny' in filter) return [`a.usesysid = any($1::oid[]) and ${notAfter}`, [filter.ofAny, filter.before]];
   if ('pid' in filter) {
     return ['a.usesysid = $1 and a.pid = $2 and ($3::timestamptz is null or a.backend_start = $3::timestamptz)', [filter.of, filter.pid, filter.start]];
   }
   if (filter.of === 'nobody') return ['a.usesysid is not null and not exists (select from pg_roles r where r.oid = a.usesysid)', []];
-  // A start that is hidden from us may be any: better one session too many than one too few.
-  const notAfter = '(a.backend_start <= $2::timestamptz or a.backend_start is null)';
   if ('since' in filter) {
     return ['a.usesysid = $1 and (a.backend_start >= $2::timestamptz or a.backend_start is null) and a.pid <> all($3::int[])', [filter.of, filter.since, filter.except]];
   }
-  if ('before' in filter) return [`a.usesysid = $1 and ${notAfter}`, [filter.of, filter.before]];
   return ['a.usesysid = $1', [filter.of]];
 }

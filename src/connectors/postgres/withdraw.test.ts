@@ -143,7 +143,8 @@ test('B15: the account was lent to others (before PostgreSQL 15 it could do so i
   await lent.query(`set role ${name}; select count(*) from sales.orders`);
   const taken = await world.connector.withdraw(plan);
   assert.deepEqual([taken.gone, find(taken, 'membership_given')?.['name']], [true, 'accomplice']);
-  await assert.rejects(lent.query('select count(*) from sales.orders'), /permission denied|role .* does not exist|cache lookup/);
+  await lent.lost; // having done SET ROLE it might have gone on to what the account was lent
+  assert.ok(!(await world.psql('accomplice', 'accomplice', 'select count(*) from sales.orders')).ok);
 });
 
 test('B15: jobs of pg_cron are removed, and a look-alike of its table is not touched', async () => {

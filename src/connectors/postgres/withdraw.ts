@@ -1,17 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartPlan, TargetAccess, Withdrawn } from '#app/ports/connector.ts';
 import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
-import { changeTarget } from './change-target.ts';
+import { actingAs } from './acting-as.ts';
+import { changeTarget, isBeingMade } from './change-target.ts';
 import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
+import { cutOff, endThose } from './cut-off.ts';
 import { settleEstate } from './estate.ts';
-import { sqlstateOf } from './failure.ts';
-import { quoteIdentifier, quoteLiteral } from './identifier.ts';
-import { findAccount, isOurs, roleByName, roleByOid, sealOf, type FoundAccount, type Role } from './marker.ts';
+import { collect, sqlstateOf } from './failure.ts';
+import { quoteIdentifier } from './identifier.ts';
+import { findAccount, isOurs, roleByName, type FoundAccount, type Role } from './marker.ts';
 import { membershipsOf, revokeMembership } from './memberships.ts';
 import { plainText } from './plain-text.ts';
 import { changePrivileges, heldPrivileges } from './privileges.ts';
 import { parseScope } from './scope.ts';
-import { endSessions, type SessionFilter } from './sessions.ts';
+import { endSessions } from './sessions.ts';
 import type { Tools } from './tools.ts';
 
 /** Removes the role of an `ephemeral_account` or, with the oid of the account it raises, an elevation; from whatever half state it is in. */
@@ -44,81 +47,46 @@ interface Removal {
 
 /**
  * The order is the point. A PostgreSQL session outlives NOLOGIN, and even the role when it had done SET ROLE; so:
- * 1. no new session, no memberships, nobody raised by it: committed;
- * 2. end every session, and do not go on while one lives (a role dropped under it could not be found again);
- * 3. roll back its prepared transactions, which hold locks and would become lasting later;
- * 4. in every database where it has something: find it, disarm it, hand it over, drop its privileges;
- * 5. drop the role; 6. look again, also for a session that slipped in while signing in.
+ * 1. cut off (`cutOff`): sessions end, then nobody can sign in and nobody is raised, then sessions end again; nothing that
+ *    the account, whoever acts as it or a stranger holds on the target keeps it up;
+ * 2. do not go on while a session lives (a role dropped under it could not be found again);
+ * 3. in every database where it has something: find it, disarm it, hand it over, drop its privileges;
+ * 4. drop the role; 5. look again, also for a session that slipped in while signing in.
  * Whatever fails after 1 is reported with `gone: false`, never as success; the next attempt starts over.
  */
 async function remove({ session, target, name, find, raised, tools }: Removal): Promise<Withdrawn> {
   const patience = tools.timeouts.sessions;
-  const locked = await changeTarget(session, name, false, async () => {
-    const found = await find();
-    return { ...found, residue: found.own ? await neutralise(session, found.own) : [] };
-  });
-  const lowered = await sessionsToLower(session, locked.own?.marker?.raises ?? raised);
-  if (!locked.own) return nothingThere(session, name, locked.stranger, lowered, patience);
-  const role = locked.own;
-  const residue: Json[] = [...locked.residue];
-  const problems: string[] = await leaveRoles(session, role);
-  const sessions = await endAll(session, [{ of: role.oid }, ...lowered], patience);
-  const evidence: JsonObject = { account: role.name, oid: role.oid, found: true, sessionsEnded: sessions.seen, loginDisabled: true };
-  if (sessions.left > 0) return { gone: false, residue, evidence: { ...evidence, sessionsLeft: sessions.left, problems } };
-  const prepared = await rollBackPrepared(session, target, role, tools, problems);
+  const { own: role, stranger } = await findSettled(session, name, find, tools);
+  if (!role) return await nothingThere(session, name, stranger, raised, patience);
+  const cut = await cutOff(session, target, role, role.marker?.raises ?? raised, tools);
+  const residue: Json[] = [...cut.residue];
+  const problems: string[] = [...cut.problems, ...(await leaveRoles(session, role))];
+  const evidence: JsonObject = { account: role.name, oid: role.oid, found: true, sessionsEnded: cut.seen, preparedRolledBack: cut.prepared, loginDisabled: cut.closed || cut.left > 0 };
+  if (!cut.closed) {
+    await revokeAll(session, name, role, problems);
+    return { gone: false, residue, evidence: { ...evidence, sessionsLeft: cut.left, problems } };
+  }
   for (const database of await databasesWith(session, role.oid)) {
     residue.push(...(await settleIn(target, database, name, role, tools, problems)));
   }
   residue.push(...(await dropRole(session, name, role, problems)));
-  const late = await endAll(session, [{ of: role.oid }, ...lowered], patience);
+  const late = await endThose(session, cut.again, patience);
   const { left, readAt } = await readAbsence(session, role.oid);
   return {
     gone: late.left === 0 && Object.values(left).every((count) => count === 0), residue,
-    evidence: { ...evidence, sessionsEnded: sessions.seen + late.seen, preparedRolledBack: prepared, left: { ...left, sessions: late.left }, problems, readAt },
+    evidence: { ...evidence, sessionsEnded: cut.seen + late.seen, left: { ...left, sessions: late.left }, problems, readAt },
   };
 }
 
-/**
- * The sessions of an account that was raised, those begun until now: the membership is gone, and what begins later never
- * had it. A mark can be written by others, so that nobody's are ended by it whom Brevet would not raise.
- */
-async function sessionsToLower(session: TargetSession, raised: number | null): Promise<readonly SessionFilter[]> {
-  if (raised === null) return [];
-  const account = await roleByOid(session, raised);
-  return account?.superuser || account?.self ? [] : [{ of: raised, before: await clock(session) }];
-}
-
-async function endAll(session: TargetSession, filters: readonly SessionFilter[], patience: number): Promise<{ seen: number; left: number }> {
-  const sum = { seen: 0, left: 0 };
-  for (const filter of filters) {
-    const { seen, left } = await endSessions(session, filter, patience);
-    sum.seen += seen;
-    sum.left += left;
+/** An account that another node is making this moment can't be seen before its transaction is committed. */
+async function findSettled(session: TargetSession, name: string, find: Removal['find'], tools: Tools): Promise<FoundAccount> {
+  for (let waited = 0; ; waited += 20) {
+    const busy = await isBeingMade(session, name);
+    const found = await find();
+    if (found.own || !busy) return found;
+    if (waited >= tools.timeouts.lock) throw new Refusal('target_refused', 'another worker is at work on this account on the target; it is tried again');
+    await sleep(20);
   }
-  return sum;
-}
-
-/** Nobody can sign in as it from here on. Answers what the account did to itself that is worth knowing. */
-async function neutralise(session: TargetSession, role: Role): Promise<readonly Json[]> {
-  const residue: Json[] = [];
-  const quoted = quoteIdentifier(role.name);
-  if (session.superuser) {
-    const [secret] = await session.rows('select rolpassword from pg_authid where oid = $1', [role.oid]);
-    const verifier = secret?.['rolpassword'];
-    // Whoever knows the new password could have come in beside the broker.
-    if (role.marker?.seal && typeof verifier === 'string' && sealOf(verifier) !== role.marker.seal) residue.push({ kind: 'password_changed', name: plainText(role.name) });
-  } else {
-    // To end its sessions and hand over its objects without being a superuser, one must be a member of it.
-    await session.rows(`grant ${quoted} to current_user${session.version >= 160_000 ? ' with inherit true, set true' : ''}`);
-  }
-  const raised = role.marker?.raises ? await roleByOid(session, role.marker.raises) : null;
-  for (const { member } of await membershipsOf(session, 'in', role.oid)) {
-    if (member === session.config.user) continue;
-    if (member !== raised?.name) residue.push({ kind: 'membership_given', name: plainText(member) });
-    if (role.marker?.raises) await session.rows(`revoke ${quoted} from ${quoteIdentifier(member)} cascade`);
-  }
-  await session.rows(`alter role ${quoted} with nologin password null connection limit 0 valid until '-infinity'`);
-  return residue;
 }
 
 /** Best effort, one by one: dropping the role would end its memberships too, if that succeeds. */
@@ -128,20 +96,6 @@ async function leaveRoles(session: TargetSession, role: Role): Promise<string[]>
     await revokeMembership(session, of, role.name).catch(collect(problems));
   }
   return problems;
-}
-
-async function rollBackPrepared(session: TargetSession, target: TargetAccess, role: Role, tools: Tools, problems: string[]): Promise<number> {
-  const open = await session.rows('select gid, database from pg_prepared_xacts where owner = $1', [role.name]);
-  for (const row of open) {
-    try {
-      await using there = await openTarget(target, String(row['database']), tools.timeouts);
-      if (!there.superuser) await there.rows(`set role ${quoteIdentifier(role.name)}`);
-      await there.rows(`rollback prepared ${quoteLiteral(String(row['gid']))}`);
-    } catch (error) {
-      collect(problems)(error);
-    }
-  }
-  return open.length;
 }
 
 /** The other databases in which the account owns or may do something. */
@@ -189,11 +143,14 @@ async function revokeAll(session: TargetSession, name: string, role: Role, probl
   return [];
 }
 
-async function nothingThere(session: TargetSession, name: string, stranger: Role | null, lowered: readonly SessionFilter[], patience: number): Promise<Withdrawn> {
+async function nothingThere(session: TargetSession, name: string, stranger: Role | null, raised: number | null, patience: number): Promise<Withdrawn> {
   // An administrator who dropped the role did not end its sessions, and nothing else tells any more whose they were.
-  const orphans = await endAll(session, [{ of: 'nobody' }, ...lowered], patience);
-  const evidence = { account: plainText(name), found: false, sessionsOfDroppedRoles: orphans.seen, sessionsLeft: orphans.left, readAt: await clock(session) };
-  if (!stranger) return { gone: orphans.left === 0, residue: [], evidence };
+  const orphans = await endSessions(session, { of: 'nobody' }, patience);
+  const acting = await actingAs(session, raised === null ? [] : [raised]);
+  const lowered = await endThose(session, acting.map(({ oid }) => oid), patience);
+  const left = orphans.left + lowered.left;
+  const evidence = { account: plainText(name), found: false, sessionsOfDroppedRoles: orphans.seen + lowered.seen, sessionsLeft: left, readAt: await clock(session) };
+  if (!stranger) return { gone: left === 0, residue: [], evidence };
   const residue = [{ kind: 'unmarked_role', name: plainText(stranger.name), hint: 'It does not bear Brevet\'s mark, so it was left alone. Rename or drop it.' }];
   return { gone: false, residue, evidence: { ...evidence, unmarkedRole: true } };
 }
@@ -212,12 +169,4 @@ async function readAbsence(session: TargetSession, oid: number): Promise<{ left:
 export async function clock(session: TargetSession): Promise<string> {
   const [row] = await session.rows('select clock_timestamp()::text as at');
   return String(row?.['at']);
-}
-
-/** Keeps a refusal as a line of evidence. What tells that the target went away, or a defect of ours, goes on up. */
-function collect(problems: string[], where = ''): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof Refusal) || error.code === 'target_unreachable') throw error;
-    problems.push(where + error.message);
-  };
 }
