@@ -122,6 +122,7 @@ export class Session {
     const relay = new Relay(this.#client, upstream.leg, this.#audit, this.#recorder, clock, {
       clientGone: (politely) => this.#end('client_closed', null, !politely),
       targetGone: () => this.#end(this.#audit.terminated ? 'client_closed' : 'target_closed', null, false),
+      mayPass: (now) => this.#mayPass(this.#began + now),
       violated: (by) => this.#end(by === 'client' ? 'client_closed' : 'target_closed', VIOLATION[by]),
     });
     this.#relay = relay;
@@ -158,11 +159,16 @@ export class Session {
 
   /** Called several times a second. */
   tick(now: number): void {
-    if (this.#ended) return;
-    if (now > this.#lostAt()) return this.cut('control_plane_lost', null);
+    if (!this.#mayPass(now)) return;
     this.#audit.now = now - this.#began;
     this.#audit.tick();
     this.#recorder.flush(this.#recorder.writer.size < 8192);
+  }
+
+  #mayPass(now: number): boolean {
+    if (now >= this.#deadline) this.cut('deadline', null);
+    else if (now > this.#lostAt()) this.cut('control_plane_lost', null);
+    return !this.#ended;
   }
 
   /**
