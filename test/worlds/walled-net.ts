@@ -5,6 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { isAlive } from './server-process.ts';
 
 const run = promisify(execFile);
 const NOBODY = '02:00:00:00:00:01';
@@ -18,14 +19,9 @@ export interface WalledNet extends AsyncDisposable {
   open(): Promise<void>;
 }
 
-/** Why there can be none here, or `null`. */
-export async function noWalledNet(): Promise<string | null> {
-  if (process.getuid?.() !== 0) return 'a network namespace takes root';
-  const name = `brevet-look-${process.pid}`;
-  return await run('ip', ['netns', 'add', name]).then(() => run('ip', ['netns', 'del', name])).then(() => null, (error: Error) => `there is no network namespace here: ${error.message}`);
-}
-
+/** @throws with the reason where there can be none: without root, without the right to make networks */
 export async function walledNet(): Promise<WalledNet> {
+  if (process.getuid?.() !== 0) throw new Error('a network namespace takes root');
   const name = `bv${process.pid}`;
   const [here, there] = [`${name}h`, `${name}n`];
   // One of the 16,384 small networks of 10.213.0.0/16.
@@ -33,6 +29,7 @@ export async function walledNet(): Promise<WalledNet> {
   const address = (n: number) => `10.213.${(at + n) >> 8}.${(at + n) & 255}`;
   const ip = (...words: string[]) => run('ip', words);
   const inside = (...words: string[]) => run('ip', ['netns', 'exec', name, 'ip', ...words]);
+  await forgetNetsOfTheDead();
   await ip('netns', 'add', name);
   await ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name);
   await ip('addr', 'add', `${address(1)}/30`, 'dev', here);
@@ -55,4 +52,10 @@ export async function walledNet(): Promise<WalledNet> {
       await ip('netns', 'del', name);
     },
   };
+}
+
+/** Whoever is killed leaves a namespace behind, with what stands in it. */
+async function forgetNetsOfTheDead(): Promise<void> {
+  const { stdout } = await run('ip', ['netns', 'list']);
+  for (const [name, pid] of stdout.matchAll(/^bv(\d+)/gm)) if (!(await isAlive(Number(pid)))) await run('ip', ['netns', 'del', name]).catch(() => undefined);
 }
