@@ -99,6 +99,14 @@ test('B05 the broker stands still over the deadline: what came meanwhile does no
   assert.equal((await world.recorded()).ended, 'deadline');
 });
 
+test('B05 a ticket that was long on its way gives no more time than is left when the session starts', async () => {
+  world.gate.leftAtStart = 300;
+  const { lateMs } = await cutPsql(['-c', 'select pg_sleep(60)'], null);
+  world.gate.leftAtStart = null;
+  assert.ok(lateMs < -DEADLINE_MS / 2, `cut ${Math.round(lateMs)} ms after the ticket's deadline`);
+  assert.equal((await world.recorded()).ended, 'deadline');
+});
+
 test('B03 deadline: a pipeline of prepared statements', async () => {
   const client = new pg.Client({ connectionString: world.url(), ssl: { ca: world.authority.ca } });
   const lost = once(client, 'error').then(([error]) => (error as pg.DatabaseError).code);

@@ -3,7 +3,7 @@ import type { SessionEndReason } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { Audit } from './audit.ts';
 import type { BrokerContext } from './context.ts';
-import { renewEvery } from './lease.ts';
+import { carryOut, renewEvery } from './lease.ts';
 import { hangUp, type Leg } from './leg.ts';
 import { backendKeyData, frame, speech, type Speech } from './messages.ts';
 import { within } from './patience.ts';
@@ -84,7 +84,8 @@ export class Session {
       this.#upstream.leg.onGone(() => this.#relay === null && this.#end('target_closed', null));
       if (recorded.status === 'rejected' || !recorded.value) this.#recorderFailed();
       if (this.#ended) return void this.#upstream.leg.socket.destroy();
-      await within(GATE_MS, this.#context.gate.started(ticket.session, { pid: this.#upstream.key.pid }));
+      const asked = this.#context.monotonic();
+      carryOut(this.#context, await within(GATE_MS, this.#context.gate.started(ticket.session, { pid: this.#upstream.key.pid })), asked);
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal('unavailable', 'the session could not be started');
       const said = { refused: refusal.code, message: refusal.message, hint: refusal.details.hint ?? null };
