@@ -1,7 +1,7 @@
 /**
- * What `npm start`, `npm test`, `npm run tour` and `npm run bench` run. Works from a bare clone on Node 20 with nothing
- * installed: brings the dependencies as the lockfile says, then hands over to the program on the Node.js that the
- * project pins. Uses nothing but Node itself, because nothing else is there yet.
+ * What `npm start`, `npm test`, `npm run tour`, `npm run bench` and `npm run faults` run. Works from a bare clone on
+ * Node 20 with nothing installed: brings the dependencies as the lockfile says, then hands over to the program on the
+ * Node.js that the project pins. Uses nothing but Node itself, because nothing else is there yet.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
@@ -21,6 +21,7 @@ const TARGETS = {
   test: { runs: [['test/run.ts']], debian: true },
   tour: { runs: [['src/main/tour.ts']], debian: true },
   bench: { runs: [['bench/run.ts']], debian: true },
+  faults: { runs: [['test/faults/run.ts']], debian: true },
   check: { runs: [['node_modules/typescript/bin/tsc', '-p', '.'], ['node_modules/oxlint/bin/oxlint', 'src', 'test', 'bench', 'bin']] },
 };
 

@@ -128,7 +128,7 @@ export function gateOver(channel: Channel): Gate {
   return {
     tokenVerifier: (handle) => call<ScramVerifier>('tokenVerifier', [handle]),
     open: (ask, signal) => call<SessionTicket | GateRefusal>('open', [ask], signal),
-    started: (session, facts) => call('started', [session, facts]),
+    started: (session, facts) => call<SessionOrder>('started', [session, facts]),
     renew: (_, sessions) => call<readonly SessionOrder[]>('renew', [sessions]),
     record: (chunk) => call('record', [chunk]),
     ended: (end) => call('ended', [end]),

@@ -75,6 +75,38 @@ for (const [name, [args, input]] of Object.entries(SITUATIONS)) {
   });
 }
 
+test('B05 the broker stands still over the deadline: what came meanwhile does not reach the target', async () => {
+  let ticketAt = 0;
+  world.gate.decide = async () => {
+    ticketAt = performance.now();
+    return null;
+  };
+  const psql = world.spawnPsql(['-c', 'select 1', '-f', '-']);
+  psql.stdout?.resume();
+  psql.stderr?.resume();
+  const exit = once(psql, 'exit');
+  await until(async () => (await world.backends()) === 1, 'the session');
+  // In a timer: so the next thing that the process hears of is what came in, and not that a deadline has passed.
+  await new Promise<void>((resolve) => setTimeout(() => {
+    psql.stdin?.end("insert into sink values ('too late');\n");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ticketAt + DEADLINE_MS + 100 - performance.now());
+    resolve();
+  }, 50));
+  world.gate.decide = null;
+  await exit;
+  await until(async () => (await world.backends()) === 0, 'the end of the session');
+  assert.deepEqual((await server.query("select n from sink where n = 'too late'")).rows, []);
+  assert.equal((await world.recorded()).ended, 'deadline');
+});
+
+test('B05 a ticket that was long on its way gives no more time than is left when the session starts', async () => {
+  world.gate.leftAtStart = 300;
+  const { lateMs } = await cutPsql(['-c', 'select pg_sleep(60)'], null);
+  world.gate.leftAtStart = null;
+  assert.ok(lateMs < -DEADLINE_MS / 2, `cut ${Math.round(lateMs)} ms after the ticket's deadline`);
+  assert.equal((await world.recorded()).ended, 'deadline');
+});
+
 test('B03 deadline: a pipeline of prepared statements', async () => {
   const client = new pg.Client({ connectionString: world.url(), ssl: { ca: world.authority.ca } });
   const lost = once(client, 'error').then(([error]) => (error as pg.DatabaseError).code);

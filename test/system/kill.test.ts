@@ -23,6 +23,7 @@ import { startServer } from '#main/start-server.ts';
 import { eventually, must } from '#test/worlds/brevet-steps.ts';
 import { callerWith, signIn, type Caller } from '#test/worlds/brevet-world.ts';
 import { startTestServer, type TestServer } from '#test/worlds/postgres-server.ts';
+import { seeded } from '#test/worlds/seeded.ts';
 import { isAlive, spawnServer, type ServerProcess } from '#test/worlds/server-process.ts';
 
 const run = promisify(execFile);
@@ -40,17 +41,6 @@ const QUICK = [
 permit (principal in Group::"developers", action == Action::"autoApprove", resource == Entitlement::"quick");
 ` },
 ];
-
-/** mulberry32: a story can be told again by its seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 interface Client {
   readonly caller: Caller;

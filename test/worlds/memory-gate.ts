@@ -27,6 +27,8 @@ export class MemoryGate implements Gate {
   recordFails = false;
   /** Runs before `started` answers. */
   onStarted: (() => Promise<void>) | null = null;
+  /** What `started` says of the time that is left, in ms. */
+  leftAtStart: number | null = null;
   readonly asked: OpenSession[] = [];
   readonly tickets: SessionTicket[] = [];
   readonly startedWith: { session: SessionId; facts: JsonObject }[] = [];
@@ -91,9 +93,10 @@ export class MemoryGate implements Gate {
     return ticket;
   }
 
-  async started(session: SessionId, facts: JsonObject): Promise<void> {
+  async started(session: SessionId, facts: JsonObject): Promise<SessionOrder> {
     await this.onStarted?.();
     this.startedWith.push({ session, facts });
+    return this.leftAtStart === null ? { session, order: 'go_on' } : { session, order: 'deadline', remainingMs: this.leftAtStart };
   }
 
   async renew(_: BrokerId, sessions: readonly SessionId[]): Promise<readonly SessionOrder[]> {

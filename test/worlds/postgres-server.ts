@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { WalledNet } from './walled-net.ts';
 
 const run = promisify(execFile);
 
@@ -18,6 +19,8 @@ export interface TestServer extends AsyncDisposable {
   /** Where Debian's `psql`, `pgbench` ... of the same version are. */
   readonly bin: string;
   readonly pid: number;
+  /** The folder of its Unix socket: `host` for a driver on this machine, whatever stands in between on the network. */
+  readonly socket: string;
   url(database?: string): string;
   query(sql: string, values?: unknown[], database?: string): Promise<pg.QueryResult>;
   /** SIGKILL to the postmaster, as a power cut would. */
@@ -55,6 +58,8 @@ export interface TestServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Lines for pg_hba.conf instead of SCRAM for everybody on loopback. */
   readonly hba?: readonly string[];
+  /** The network that it stands in, instead of loopback. */
+  readonly net?: WalledNet;
 }
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -68,8 +73,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   if (root) await Promise.all([chown(folder, owner.uid, owner.gid), chown(join(folder, 'pw'), owner.uid, owner.gid)]);
   await run(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${folder}/pw`, '-E', 'UTF8', '--locale=C', '-N'], owner);
   const port = await freePort();
+  const host = options.net?.address ?? '127.0.0.1';
   const conf = [
-    `port = ${port}`, "listen_addresses = '127.0.0.1'", `unix_socket_directories = '${folder}'`, 'fsync = off',
+    `port = ${port}`, `listen_addresses = '${host}'`, `unix_socket_directories = '${folder}'`, 'fsync = off',
     'max_connections = 200', 'log_min_messages = fatal', ...(options.conf ?? []),
   ];
   if (options.tls) {
@@ -85,9 +91,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   if (options.hba) await writeFile(join(data, 'pg_hba.conf'), options.hba.join('\n') + '\n');
 
   let child: ChildProcess | undefined;
-  const url = (database = 'postgres') => `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`;
+  const url = (database = 'postgres') => `postgresql://postgres:${password}@${host}:${port}/${database}`;
   const query: TestServer['query'] = async (sql, values, database) => {
-    const client = new pg.Client({ connectionString: url(database) });
+    // By the socket where there is a network that may be down: the test looks past it.
+    const client = new pg.Client(options.net ? { host: folder, port, user: 'postgres', password, database: database ?? 'postgres' } : { connectionString: url(database) });
     await client.connect();
     try {
       return await client.query(sql, values);
@@ -96,9 +103,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     }
   };
   const start = async () => {
+    const program = [join(bin, 'postgres'), '-D', data];
+    const within = options.net?.command(program, owner);
+    const [command = '', ...args] = within ?? program;
     let stderr = '';
     const launch = () => {
-      const launched = spawn(join(bin, 'postgres'), ['-D', data], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] });
+      const launched = spawn(command, args, { ...(within ? {} : owner), stdio: ['ignore', 'ignore', 'pipe'] });
       launched.stderr?.on('data', (bytes) => (stderr += bytes));
       return launched;
     };
@@ -126,7 +136,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
   await start();
   return {
-    host: '127.0.0.1', port, user: 'postgres', password, bin, url, query, start,
+    host, port, socket: folder, user: 'postgres', password, bin, url, query, start,
     get pid() {
       return child?.pid ?? 0;
     },

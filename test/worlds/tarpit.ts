@@ -6,6 +6,8 @@ export interface Tarpit extends AsyncDisposable {
   readonly port: number;
   /** From now on nothing gets through, on old connections and new ones. */
   freeze(): void;
+  /** Everything gets through again. Connections that lost bytes meanwhile are broken off. */
+  thaw(): void;
 }
 
 export async function tarpit(to: number): Promise<Tarpit> {
@@ -26,6 +28,10 @@ export async function tarpit(to: number): Promise<Tarpit> {
     port: (server.address() as { port: number }).port,
     freeze: () => {
       frozen = true;
+    },
+    thaw: () => {
+      frozen = false;
+      for (const socket of sockets) socket.destroy();
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();

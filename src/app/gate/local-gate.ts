@@ -4,9 +4,10 @@ import type { App } from '../app.ts';
 import type { Gate, GateRefusal, OpenSession, SessionOrder, SessionTicket } from '../ports/gate.ts';
 import type { Identity } from '../ports/identity.ts';
 import { sessionIsOver } from './end-session.ts';
-import { openSession, startSession } from './open-session.ts';
+import { openSession } from './open-session.ts';
 import { recordChunk } from './record-chunk.ts';
 import { orderFrom, renewSessions } from './renew-sessions.ts';
+import { startSession } from './start-session.ts';
 import { waitForGrant } from './wait-for-grant.ts';
 
 /**

@@ -1,7 +1,6 @@
-import { sessionActive, sessionOpened } from '#domain/events/session-events.ts';
+import { sessionOpened } from '#domain/events/session-events.ts';
 import type { Grant, GrantPart, Session } from '#domain/grant.ts';
-import type { PrincipalId, SessionId } from '#domain/id.ts';
-import type { JsonObject } from '#domain/json.ts';
+import type { PrincipalId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, policyPrincipal, type Known } from '../actor.ts';
 import { connectorFor, type App } from '../app.ts';
@@ -137,15 +136,4 @@ async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | nu
     : part.account === null ? null : await accountCredential(app, tx, part.target, part.account);
   if (password === null) throw new Refusal('unavailable', 'no credential is stored for this grant');
   return connector.upstream({ target: target.config, scope: part.scope, user: part.account ?? part.objectName, password, within });
-}
-
-/** The broker stands connected: the session is active. @throws Refusal `wrong_state` when it was ended meanwhile */
-export async function startSession(app: App, id: SessionId, facts: JsonObject): Promise<void> {
-  await app.store.transaction(async (tx) => {
-    const session = await tx.sessions.lock(id);
-    if (!session || session.state !== 'pending' || session.cutReason !== null || !(await tx.sessions.activate(id, facts))) {
-      throw new Refusal('wrong_state', 'the session was ended before it began');
-    }
-    await tx.log(sessionActive({ ...session, state: 'active' }));
-  });
 }

@@ -100,8 +100,11 @@ export interface Gate {
   tokenVerifier(handle: string): Promise<ScramVerifier>;
   /** Aborting `signal` (the client went away) ends a wait and leaves nothing behind. */
   open(ask: OpenSession, signal: AbortSignal): Promise<SessionTicket | GateRefusal>;
-  /** The upstream connection stands; `facts` (a backend's pid, say) help to find and end it later. */
-  started(session: SessionId, facts: JsonObject): Promise<void>;
+  /**
+   * The upstream connection stands; `facts` (a backend's pid, say) help to find and end it later. The order counts from the
+   * question: a ticket's time counts from an answer that may have come late.
+   */
+  started(session: SessionId, facts: JsonObject): Promise<SessionOrder>;
   /** Renews the leases of all sessions of a broker at once; an order for each, also for one the gate does not know. */
   renew(broker: BrokerId, sessions: readonly SessionId[]): Promise<readonly SessionOrder[]>;
   /** Rejects when the recorder can't keep it: the broker ends the session. */

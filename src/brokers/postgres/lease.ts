@@ -60,7 +60,7 @@ export function keepLeases(context: BrokerContext): () => void {
 }
 
 /** `at`: the monotonic instant from which the order counts; for a renewal the one at which it was asked, to be safe. */
-function carryOut(context: BrokerContext, order: SessionOrder, at: number): void {
+export function carryOut(context: BrokerContext, order: SessionOrder, at: number): void {
   const session = context.sessions.get(order.session);
   if (!session) return;
   if (order.order === 'cut') return session.cut(order.reason, order.message);

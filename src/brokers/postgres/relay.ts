@@ -8,6 +8,8 @@ export interface RelayEvents {
   /** The client hung up; `politely` when it had said goodbye. */
   clientGone(politely: boolean): void;
   targetGone(): void;
+  /** Whether what a client sent may still pass at this instant, in ms since the session began; cuts the session when not. */
+  mayPass(now: number): boolean;
   /** Somebody sent what the protocol does not know. */
   violated(by: 'client' | 'target'): void;
 }
@@ -90,6 +92,8 @@ export class Relay {
     if (this.#closing) return;
     const audit = this.#audit;
     audit.now = this.#clock();
+    // A process that stood still over the deadline may hear of what came meanwhile before its timers fire.
+    if (!this.#events.mayPass(audit.now)) return;
     audit.bytesIn += bytes.length;
     if (!this.#fromClient.scan(bytes) || audit.abused) return this.#events.violated('client');
     if (!this.#target.socket.write(bytes)) {

@@ -3,7 +3,7 @@ import type { SessionEndReason } from '#domain/lifecycle.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { Audit } from './audit.ts';
 import type { BrokerContext } from './context.ts';
-import { renewEvery } from './lease.ts';
+import { carryOut, renewEvery } from './lease.ts';
 import { hangUp, type Leg } from './leg.ts';
 import { backendKeyData, frame, speech, type Speech } from './messages.ts';
 import { within } from './patience.ts';
@@ -84,7 +84,8 @@ export class Session {
       this.#upstream.leg.onGone(() => this.#relay === null && this.#end('target_closed', null));
       if (recorded.status === 'rejected' || !recorded.value) this.#recorderFailed();
       if (this.#ended) return void this.#upstream.leg.socket.destroy();
-      await within(GATE_MS, this.#context.gate.started(ticket.session, { pid: this.#upstream.key.pid }));
+      const asked = this.#context.monotonic();
+      carryOut(this.#context, await within(GATE_MS, this.#context.gate.started(ticket.session, { pid: this.#upstream.key.pid })), asked);
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal('unavailable', 'the session could not be started');
       const said = { refused: refusal.code, message: refusal.message, hint: refusal.details.hint ?? null };
@@ -122,6 +123,7 @@ export class Session {
     const relay = new Relay(this.#client, upstream.leg, this.#audit, this.#recorder, clock, {
       clientGone: (politely) => this.#end('client_closed', null, !politely),
       targetGone: () => this.#end(this.#audit.terminated ? 'client_closed' : 'target_closed', null, false),
+      mayPass: (now) => this.#mayPass(this.#began + now),
       violated: (by) => this.#end(by === 'client' ? 'client_closed' : 'target_closed', VIOLATION[by]),
     });
     this.#relay = relay;
@@ -158,11 +160,16 @@ export class Session {
 
   /** Called several times a second. */
   tick(now: number): void {
-    if (this.#ended) return;
-    if (now > this.#lostAt()) return this.cut('control_plane_lost', null);
+    if (!this.#mayPass(now)) return;
     this.#audit.now = now - this.#began;
     this.#audit.tick();
     this.#recorder.flush(this.#recorder.writer.size < 8192);
+  }
+
+  #mayPass(now: number): boolean {
+    if (now >= this.#deadline) this.cut('deadline', null);
+    else if (now > this.#lostAt()) this.cut('control_plane_lost', null);
+    return !this.#ended;
   }
 
   /**
