@@ -55,3 +55,8 @@ export function sqlstateOf(error: unknown): string | null {
   const state = error instanceof Refusal ? error.details.facts?.['sqlstate'] : null;
   return typeof state === 'string' ? state : null;
 }
+
+/** PostgreSQL fails one of two concurrent changes of a catalogue's row, when the other was committed, instead of doing it after. */
+export function metAnother(error: unknown): boolean {
+  return error instanceof Refusal && sqlstateOf(error) === 'XX000' && /concurrently (?:updated|deleted)/.test(error.message);
+}
