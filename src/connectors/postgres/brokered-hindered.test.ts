@@ -1,6 +1,6 @@
 /** What a session, or a stranger on the same server, does so that the account can't be put back. */
 import assert from 'node:assert/strict';
-import { after, before, test as declare } from 'node:test';
+import { after, before, beforeEach, test as declare } from 'node:test';
 import type { PartPlan, Withdrawn } from '#app/ports/connector.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
@@ -19,6 +19,13 @@ before(async () => {
     await each.sql(`create role app login password 'of-app'; create role other login password 'other'; alter role app set search_path = sales, public; alter role app in database orders set work_mem = '8MB'`);
   }
   await modest.sql('grant pg_signal_backend, pg_read_all_stats to brevet_admin');
+});
+/** Each finds the account right, also after one that failed. */
+beforeEach(async () => {
+  for (const each of [world, modest]) {
+    await each.sql("select pg_terminate_backend(pid, 2000) from pg_stat_activity where usename = 'app'");
+    await each.sql("set lock_timeout = '5s'; alter role app password 'of-app'; alter role app reset log_statement; alter role app reset work_mem; alter role app reset plpgsql.extra_errors");
+  }
 });
 after(() => Promise.all([world, modest].map((each) => each[Symbol.asyncDispose]())));
 
