@@ -99,7 +99,7 @@ async function brokered(world: PostgresTarget, modest: boolean): Promise<void> {
   }
   await using past = await world.session('app', 'mine-now');
   const taken = await world.connector.withdraw(plan);
-  assert.deepEqual(taken.residue.map((item) => (item as { kind: string }).kind), ['settings_changed', 'password_changed'], JSON.stringify(taken));
+  assert.deepEqual(taken.residue.map((item) => (item as { kind: string }).kind), ['password_changed', 'settings_changed'], JSON.stringify(taken));
   await past.lost;
   const end = async (found: readonly Json[]): Promise<boolean> => {
     for (let tries = 0; tries < 20; tries++) {

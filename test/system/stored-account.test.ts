@@ -67,7 +67,7 @@ test('A12, B15: a session sets its account\'s password and settings: at the dead
     return page.items.length > 0 && page;
   });
   const residue = items[0]?.data['residue'] as { kind: string }[];
-  assert.deepEqual(residue.map(({ kind }) => kind), ['settings_changed', 'password_changed']);
+  assert.deepEqual(residue.map(({ kind }) => kind), ['password_changed', 'settings_changed']);
   assert.equal((await storyOf(world, grant.id)).at(-1), 'grant.ended');
   const { rows } = await world.database.pool.query("select coalesce(string_agg(body, ' '), '') || coalesce((select string_agg(prior::text || evidence::text, ' ') from brevet.grant_parts), '') as text from brevet.log_entries");
   assert.doesNotMatch((rows[0] as { text: string }).text, /of-ada-now|of-reporting|SCRAM-SHA-256\$/);

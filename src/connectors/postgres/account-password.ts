@@ -1,5 +1,6 @@
 import type { PartPlan } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { changeAccount } from './account-change.ts';
 import { signsIn, type TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
 import type { Role } from './marker.ts';
@@ -41,7 +42,7 @@ export async function readPassword(session: TargetSession, plan: PartPlan, accou
 export async function putPasswordBack(session: TargetSession, plan: PartPlan, account: Role, form: PasswordForm, tools: Tools): Promise<void> {
   const secret = credentialOf(plan);
   const verifier = form === 'none' ? null : form === 'md5' ? md5Verifier(secret, account.name) : await scramVerifier(prepared(secret), tools.random(16));
-  await session.rows(`alter role ${quoteIdentifier(account.name)} password ${verifier === null ? 'null' : quoteLiteral(verifier)}`);
+  await changeAccount(session, plan, account, `alter role ${quoteIdentifier(account.name)} password ${verifier === null ? 'null' : quoteLiteral(verifier)}`, tools);
 }
 
 /** @throws Refusal `unavailable` when none is stored: it is tried again, and an administrator can store one meanwhile */

@@ -2,10 +2,10 @@ import type { PartPlan, Provisioned, Withdrawn } from '#app/ports/connector.ts';
 import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { putPasswordBack, readPassword, type PasswordNow } from './account-password.ts';
-import { differences, putSettingBack, readSettings } from './account-settings.ts';
+import { putSettingsBack, readSettings } from './account-settings.ts';
+import { changeAccount } from './account-change.ts';
 import { countTraces, moreTraces } from './account-traces.ts';
 import { parsePrior, parseRemoval, type Prior, type Removal } from './brokered-prior.ts';
-import { changeTarget } from './change-target.ts';
 import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
 import { roleByName, roleByOid, type Role } from './marker.ts';
 import { plainText } from './plain-text.ts';
@@ -21,8 +21,10 @@ export async function prepareBrokered(plan: PartPlan, tools: Tools): Promise<Pri
   const account = await storedAccount(session, plan);
   const { now, form } = await readPassword(session, plan, account, tools);
   refuseUnlessRight(now, account);
+  const settings = await readSettings(session, account.oid);
+  if (settings === null) throw new Refusal('target_refused', `the account ${plainText(account.name)} has more settings of its own than could be put back`);
   return {
-    account: account.oid, accountName: account.name, password: form, settings: await readSettings(session, account.oid),
+    account: account.oid, accountName: account.name, password: form, settings,
     traces: await countTraces(session, account.oid), readAt: await clock(session),
   };
 }
@@ -81,11 +83,13 @@ export async function withdrawBrokered(plan: PartPlan, tools: Tools): Promise<Wi
   const evidence = { account: plainText(removal.accountName), recorded: removal.backends.length, sessionsSpared: removal.spared.length, sessionsEnded: ours.seen, sessionsLeft: ours.left };
   const account = await roleByOid(session, removal.account);
   if (!account) return { gone: ours.left === 0, residue: [], evidence: { ...evidence, accountFound: false, readAt: await clock(session) } };
-  const residue = await putBack(session, plan, removal, account, tools);
+  const residue: JsonObject[] = [];
   try {
+    const problems = await putBack(session, plan, removal, account, residue, tools);
     const after = await readBack(session, plan, { ...removal, found: [...removal.found, ...residue] }, account, tools);
-    const gone = ours.left === 0 && after.gone;
-    return { gone, residue: gone ? [...residue, ...after.traces] : residue, evidence: { ...evidence, accountFound: true, ...after.evidence } };
+    const gone = ours.left === 0 && after.gone && problems.length === 0;
+    const left = problems.length === 0 ? {} : { settingsLeft: problems.slice(0, 10) };
+    return { gone, residue: gone ? [...residue, ...after.traces] : residue, evidence: { ...evidence, accountFound: true, ...left, ...after.evidence } };
   } catch (error) {
     // What was put right is right at the next attempt: it must be told now.
     if (!(error instanceof Refusal) || residue.length === 0) throw error;
@@ -133,28 +137,29 @@ async function endRecorded(session: TargetSession, { account, backends, spared }
   return sum;
 }
 
-/** Answers what was found changed. Done by several grants of one account, in any order, it comes out the same. */
-async function putBack(session: TargetSession, plan: PartPlan, removal: Removal, account: Role, tools: Tools): Promise<readonly JsonObject[]> {
-  const residue: JsonObject[] = [];
-  const { now } = await readPassword(session, plan, account, tools);
-  const right = isRight(now, removal);
-  // Before as well as after: should we get no further than the change, the next attempt would not know of them.
-  if (!right) await endPast(session, removal, tools);
-  const databases = (await session.rows('select datname from pg_database')).map((row) => String(row['datname']));
-  const changes = await changeTarget(session, account.name, false, async () => {
-    const found = differences(removal.settings, await readSettings(session, account.oid), databases);
-    if (!right) await putPasswordBack(session, plan, account, removal.password, tools);
-    for (const change of found) await putSettingBack(session, account.name, change);
-    return found;
-  });
+/**
+ * The password first and by itself, then the end of who may have come in with it, then the settings: nothing that a session
+ * did to those keeps the password from being put back. Adds to `residue` what was put right as soon as it is. Done by
+ * several grants of one account, in any order, it comes out the same. Answers what of the settings is left to do.
+ */
+async function putBack(session: TargetSession, plan: PartPlan, removal: Removal, account: Role, residue: JsonObject[], tools: Tools): Promise<readonly string[]> {
   const name = plainText(account.name);
-  if (changes.length > 0) residue.push({ kind: 'settings_changed', name, settings: changes.slice(0, 50).map(wordsOf), putBack: true });
-  // Also when the target would not tell: somebody may have seen to that. Said once; a change that is certain, each time.
-  const certain = now === 'another' || now === 'none';
-  if (!right && (certain || !removal.found.some((one) => one['certain'] === false))) {
-    residue.push({ kind: 'password_changed', name, certain, putBack: true, at: await clock(session) });
+  const { now } = await readPassword(session, plan, account, tools);
+  if (!isRight(now, removal)) {
+    // Before as well as after: should we get no further than the change, the next attempt would not know of them.
+    await endPast(session, removal, tools);
+    await putPasswordBack(session, plan, account, removal.password, tools);
+    // Also when the target would not tell: somebody may have seen to that. Said once; a change that is certain, each time.
+    const certain = now === 'another' || now === 'none';
+    if (certain || !removal.found.some((one) => one['certain'] === false)) {
+      residue.push({ kind: 'password_changed', name, certain, putBack: true, at: await clock(session) });
+    }
+    await endPast(session, removal, tools);
   }
-  return residue;
+  const { changed, problems } = await putSettingsBack(session, account, removal.settings, (sql) => changeAccount(session, plan, account, sql, tools));
+  if (changed === 'all') residue.push({ kind: 'settings_changed', name, settings: ['more than can be told; all were reset, and those from before set again'], putBack: true });
+  else if (changed.length > 0) residue.push({ kind: 'settings_changed', name, settings: changed.slice(0, 50).map(wordsOf), putBack: true });
+  return problems;
 }
 
 /** Names only: a value may be anything. */
@@ -165,11 +170,12 @@ function wordsOf({ database, name }: { database: string; name: string }): Json {
 /**
  * A sign-in reads the verifier when it begins, and may take until `authentication_timeout` to finish, unseen in
  * `pg_stat_activity` before PostgreSQL 18: one begun with the changed password could come in after our look.
+ * Not read from `pg_settings`: everybody may update that view, and so may lock it against us (B10).
  */
 async function signInsAreOver(session: TargetSession, changedAt: readonly string[]): Promise<boolean> {
   if (changedAt.length === 0) return true;
   const [row] = await session.rows(
-    `select clock_timestamp() > max(at::timestamptz) + (select setting::int + 1 from pg_settings where name = 'authentication_timeout') * interval '1 second' as over
+    `select clock_timestamp() > max(at::timestamptz) + current_setting('authentication_timeout')::interval + interval '1 second' as over
      from unnest($1::text[]) at`, [changedAt],
   );
   return row?.['over'] === true;

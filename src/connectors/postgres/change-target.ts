@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Refusal } from '#domain/refusal.ts';
-import { sqlstateOf } from './failure.ts';
+import { metAnother } from './failure.ts';
 import type { TargetSession } from './connect.ts';
 import { quoteLiteral } from './identifier.ts';
 
@@ -36,7 +36,7 @@ export async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (tries === 5 || sqlstateOf(error) !== 'XX000' || !(error instanceof Refusal) || !/concurrently (?:updated|deleted)/.test(error.message)) throw error;
+      if (tries === 5 || !metAnother(error)) throw error;
       await sleep(10 * 2 ** tries);
     }
   }

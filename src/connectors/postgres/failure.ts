@@ -63,3 +63,8 @@ export function collect(problems: string[], where = ''): (error: unknown) => voi
     problems.push(where + error.message);
   };
 }
+
+/** PostgreSQL fails one of two concurrent changes of a catalogue's row, when the other was committed, instead of doing it after. */
+export function metAnother(error: unknown): boolean {
+  return error instanceof Refusal && sqlstateOf(error) === 'XX000' && /concurrently (?:updated|deleted)/.test(error.message);
+}

@@ -10,6 +10,8 @@ export type SessionFilter =
   | { readonly ofAny: readonly number[]; readonly before: string }
   /** All of one role that began since this instant, but for these backends. */
   | { readonly of: number; readonly since: string; readonly except: readonly number[] }
+  /** Of those, the ones with an open transaction that has changed a role, or waits to: it keeps its lock on the catalogue until its end. */
+  | { readonly of: number; readonly changingRoles: true }
   /** Sessions of roles that exist no more: dropping a role does not end its sessions (B04, B10). */
   | { readonly of: 'nobody' }
   /** One of those backends, by its number and, as numbers are used again, its start when that is known. */
@@ -74,6 +76,11 @@ function conditionOf(filter: SessionFilter): [string, unknown[]] {
   if ('ofAny' in filter) return [`a.usesysid = any($1::oid[]) and ${notAfter}`, [filter.ofAny, filter.before]];
   if ('pid' in filter) {
     return ['a.usesysid = $1 and a.pid = $2 and ($3::timestamptz is null or a.backend_start = $3::timestamptz)', [filter.of, filter.pid, filter.start]];
+  }
+  if ('changingRoles' in filter) {
+    const changing = `exists (select from pg_locks l where l.pid = a.pid and l.database = 0 and l.mode = 'RowExclusiveLock'
+      and l.relation in ('pg_authid'::regclass, 'pg_db_role_setting'::regclass))`;
+    return [`a.usesysid = $1 and ${changing}`, [filter.of]];
   }
   if (filter.of === 'nobody') return ['a.usesysid is not null and not exists (select from pg_roles r where r.oid = a.usesysid)', []];
   if ('since' in filter) {
