@@ -8,8 +8,8 @@ export interface RelayEvents {
   /** The client hung up; `politely` when it had said goodbye. */
   clientGone(politely: boolean): void;
   targetGone(): void;
-  /** Somebody sent what the protocol does not know. */
-  violated(by: 'client' | 'target'): void;
+  /** Somebody sent what the protocol does not know, or a text that can't be recorded. */
+  violated(by: 'client' | 'target' | 'text'): void;
 }
 
 const TERMINATE = frame('X', Buffer.alloc(0));
@@ -92,6 +92,7 @@ export class Relay {
     audit.now = this.#clock();
     audit.bytesIn += bytes.length;
     if (!this.#fromClient.scan(bytes) || audit.abused) return this.#events.violated('client');
+    if (audit.unreadable) return this.#events.violated('text');
     if (!this.#target.socket.write(bytes)) {
       this.#targetFull = true;
       this.#client.socket.pause();
