@@ -99,6 +99,11 @@ for (const [name, frames] of Object.entries(SPLIT)) {
   });
 }
 
+test('D01 a dollar quote in SJIS that another character seems to end is not executed', async () => {
+  const { refused } = await sent(true, [query('set client_encoding = sjis'), sjis('Q', `select $\x83a$ x $\x83b$; $\x83a$; ${EVIL}2; select $a$ $\x83a$ $a$`)], 2);
+  assert.deepEqual([refused?.code, await price()], ['22025', 1]);
+});
+
 test('D01 a long text that reads in two ways under masking is not executed', async () => {
   const { refused } = await sent(true, [query(off), query(`/* ${PADDING} */ select '\\''; ${EVIL}2; select ''`)], 2);
   assert.deepEqual([refused?.code, await price()], ['22025', 1]);

@@ -1,3 +1,7 @@
+import { WORD } from './tokens.ts';
+
+const DOLLAR = 0x24;
+
 /** How many bytes a character has in the client encodings in which one may hold an ASCII letter or backslash. */
 export type Width = 'one' | 'sjis' | 'two' | 'johab' | 'gb18030';
 export const WIDTHS: readonly Width[] = ['one', 'sjis', 'two', 'johab', 'gb18030'];
@@ -21,6 +25,9 @@ export class Characters {
   #second = false;
   /** `false` once the text is none in this encoding: PostgreSQL executes nothing of it. */
   valid = true;
+  /** It may hold a dollar quote with such a character in its tag: which others are the same to the target is not known here. */
+  obscure = false;
+  #tag: 'none' | 'begun' | 'wide' = 'none';
 
   constructor(width: Width) {
     this.#width = width;
@@ -36,11 +43,15 @@ export class Characters {
         this.#second = false;
         this.#left--;
         this.valid &&= byte >= 0x30 && byte !== 0x7f;
-        seen[at] = 0xff;
+        if (byte < 0x80) seen[at] = 0xff;
       } else if (byte >= 0x80) {
+        if (this.#tag === 'begun') this.#tag = 'wide';
         this.#left = this.#more(byte);
         this.#second = this.#left > 0;
-      }
+      } else if (byte === DOLLAR) {
+        this.obscure ||= this.#tag === 'wide';
+        this.#tag = 'begun';
+      } else if (!WORD[byte]) this.#tag = 'none';
     }
     return seen;
   }

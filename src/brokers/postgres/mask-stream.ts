@@ -52,6 +52,9 @@ export class MaskStream {
   get valid(): boolean {
     return this.#characters.valid;
   }
+  get obscure(): boolean {
+    return this.#characters.obscure;
+  }
 
   /** Takes a piece and answers what may be shown by now. With the `last` one everything is said. */
   push(bytes: Buffer, from: number, to: number, last: boolean): Buffer {

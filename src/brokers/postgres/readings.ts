@@ -18,6 +18,8 @@ export interface MaskedText {
   readonly incomplete: boolean;
   /** The text can be read in two ways: what is no literal in one of them is shown. */
   readonly split: boolean;
+  /** What is a literal is not known at all: see `Characters`. */
+  readonly obscure: boolean;
 }
 
 /**
@@ -27,12 +29,13 @@ export interface MaskedText {
 export function maskByReadings(bytes: Buffer, from: number, to: number, hide: MaskRules['hide'], readings: readonly Reading[]): MaskedText {
   const text = bytes.subarray(from, to);
   let marks: Uint8Array | null = null;
-  let [incomplete, split] = [false, false];
+  let [incomplete, split, obscure] = [false, false, false];
   for (const { backslashes, width } of readings) {
     const characters = new Characters(width);
     const view = characters.view(text);
     characters.end();
     if (marks && !characters.valid) continue;
+    obscure ||= characters.obscure;
     const stand = freshStand();
     const read = markTokens(view, 0, view.length, { rules: { hide, backslashes }, stand, last: true });
     incomplete ||= stand.deep;
@@ -40,7 +43,7 @@ export function maskByReadings(bytes: Buffer, from: number, to: number, hide: Ma
     if (marks) split = !meet(marks, read.marks) || split;
     else marks = read.marks;
   }
-  return { shown: showUnmarked(text, 0, text.length, marks ?? new Uint8Array(text.length)), incomplete, split };
+  return { shown: showUnmarked(text, 0, text.length, marks ?? new Uint8Array(text.length)), incomplete, split, obscure };
 }
 
 /** The readings that differ from the likely one, as far as this text tells them apart. */
@@ -84,6 +87,7 @@ export class StreamByReadings {
   #differ(): boolean {
     const others = this.#others.filter(({ stream }) => stream.valid);
     const likely = this.#likelyHash.digest('hex');
-    return (this.spoke && this.#likely.split) || others.some(({ hash }) => hash.digest('hex') !== likely);
+    const obscure = this.hid && (this.#likely.obscure || others.some(({ stream }) => stream.obscure));
+    return obscure || (this.spoke && this.#likely.split) || others.some(({ hash }) => hash.digest('hex') !== likely);
   }
 }

@@ -57,9 +57,9 @@ export class Texts {
   /** What may be shown of a text, and the flags that say so. */
   #masked(text: Buffer, spoken: boolean, settled: boolean): [Buffer, number] {
     const readings = [this.#likely, ...(settled ? [] : otherReadings(this.#likely, text))];
-    const { shown, incomplete, split } = maskByReadings(text, 0, text.length, this.#mask ? 'literals' : 'passwords', readings);
+    const { shown, incomplete, split, obscure } = maskByReadings(text, 0, text.length, this.#mask ? 'literals' : 'passwords', readings);
     const flags = format.MASKED | (incomplete ? format.TRUNCATED : 0);
-    if (!split || !spoken) return [shown, flags];
+    if (!obscure && !(split && spoken)) return [shown, flags];
     this.unreadable = true;
     return [Buffer.alloc(0), flags | format.TRUNCATED];
   }
