@@ -1,20 +1,16 @@
 import { nameAt, readError, skipName } from './bodies.ts';
 import { code } from './messages.ts';
-import { LongText } from './long-text.ts';
-import { freshStand, maskTokens, speaksOfPasswords, type MaskRules } from './mask.ts';
-import { MaskStream } from './mask-stream.ts';
-import { firstWord, OpaqueStream } from './opaque-stream.ts';
+import type { LongText } from './long-text.ts';
 import { BIND, CLOSE, EXECUTE, PARSE, Pending, QUERY, SYNC } from './pending.ts';
 import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
 import { AT_ONCE } from './scanner.ts';
+import { Texts } from './texts.ts';
 
 /** More prepared statements than this in one session are an attack. */
 const MOST_NAMES = 1 << 16;
 /** Stands for the text of an execution whose failure has been recorded already. */
 const REPORTED = -1;
-/** Client encodings whose characters may hold an ASCII quote or backslash: such text can't be taken apart by bytes. */
-const TWISTED = /^(?:SJIS|SHIFT_JIS_2004|BIG5|GBK|UHC|GB18030|JOHAB)$/i;
 
 /**
  * Follows what a session does and writes it to the recorder. What counts is what the target did: a Parse or a Bind
@@ -35,16 +31,14 @@ export class Audit {
   abused = false;
   readonly #recorder: Recorder;
   readonly #mask: boolean;
+  readonly #texts: Texts;
   readonly #pending = new Pending();
   readonly #prepared = new Map<string, number>();
   readonly #portals = new Map<string, number>();
   #unnamed = 0;
   #unnamedPortal = 0;
-  #texts = 0;
   #last = 0;
   #announced = -1;
-  /** A password was typed in this session: no error's message is recorded any more, as it may quote one. */
-  #secretive = false;
   #skipping = false;
   /** The target takes rows of a COPY: until the client ends them it passes over every Sync. */
   #copying = false;
@@ -53,8 +47,8 @@ export class Audit {
   /** A statement whose pieces are coming in, and the name that its Parse gives it. */
   #long: LongText | null = null;
   #longName = '';
-  #encoding = 'UTF8';
-  #backslashes = false;
+  /** The target has said all: what comes now is read by the settings that it has reported. Some it reports only with its ReadyForQuery. */
+  #settled = true;
   // What the query under way has brought so far.
   #rows = 0;
   #outcome = 0;
@@ -66,6 +60,12 @@ export class Audit {
   constructor(recorder: Recorder, mask: boolean) {
     this.#recorder = recorder;
     this.#mask = mask;
+    this.#texts = new Texts(recorder, mask);
+  }
+
+  /** A statement came that can't be recorded without hiding code or showing a password. */
+  get unreadable(): boolean {
+    return this.#texts.unreadable;
   }
 
   /** Whether the target owes an answer. */
@@ -112,20 +112,15 @@ export class Audit {
       if (!simple) start = skipName(bytes, from, to);
       // A name that fills the whole first piece is no honest client's.
       if (start === to && left > 0) return this.#astray();
-      this.#long = new LongText(this.#recorder, ++this.#texts, simple ? format.SIMPLE : 0, this.#stream(), this.now);
+      this.#long = this.#texts.begin(simple ? format.SIMPLE : 0, { now: this.now, settled: this.#settled });
     }
     const long = this.#long;
     long.push(bytes, start, to, left === 0, this.now);
-    this.#secretive ||= long.spoke;
     if (left > 0) return;
+    this.#texts.ended(long);
     this.#long = null;
     this.#asked(simple ? QUERY : PARSE, long.id, this.#longName, '');
   };
-
-  #stream(): MaskStream | OpaqueStream {
-    const hide = this.#mask ? 'literals' : 'passwords';
-    return TWISTED.test(this.#encoding) ? new OpaqueStream(hide) : new MaskStream({ hide, backslashes: this.#backslashes });
-  }
 
   /** A message of the target's. */
   readonly target = (type: number, bytes: Buffer, from: number, to: number): void => {
@@ -182,13 +177,8 @@ export class Audit {
 
   /** A ParameterStatus as `name\0value\0`: some change how text is to be read. */
   parameter(status: string): void {
-    const [name, value = ''] = status.split('\0');
-    if (name === 'standard_conforming_strings') this.#backslashes = value !== 'on';
-    if (name !== 'client_encoding' || value === this.#encoding) return;
-    this.#encoding = value;
-    const bytes = Buffer.from(value.slice(0, 64), 'latin1');
-    this.#recorder.writer.begin(format.ENCODING, this.now, bytes.length);
-    this.#recorder.writer.text(bytes, 0, bytes.length);
+    const [name = '', value = ''] = status.split('\0');
+    this.#texts.setting(name, value, this.now);
   }
 
   /** To be called from time to time: names an execution that takes long, so that a look at the recording shows it. */
@@ -214,6 +204,7 @@ export class Audit {
   }
 
   #asked(kind: number, text: number, name: string, other: string): void {
+    this.#settled = false;
     if (this.#copying) this.#astray();
     if (this.#skipping) {
       // The target reads on to the next Sync without doing anything.
@@ -258,6 +249,7 @@ export class Audit {
     if (kind === QUERY || kind === SYNC) pending.shift();
     else if (kind === 0 && this.#skipping) this.#skipping = false; // it had read a Sync that a COPY was thought to pass over
     else this.#astray();
+    this.#settled = pending.count === 0;
     this.#outcome = 0;
     this.#tagFill = 0;
     this.#rows = 0;
@@ -321,7 +313,7 @@ export class Audit {
       const [state, message] = readError(bytes, from, to);
       writer.text(state, 0, state.length);
       // A message may quote what was typed.
-      writer.text(message, 0, this.#mask || this.#secretive ? 0 : message.length);
+      writer.text(message, 0, this.#mask || this.#texts.secretive ? 0 : message.length);
     }
     this.#markIn = this.bytesIn;
     this.#markOut = this.bytesOut;
@@ -332,31 +324,8 @@ export class Audit {
     this.#recorder.wrote();
   }
 
-  /** Records a statement's text, up to its zero, and answers its number. */
   #text(bytes: Buffer, from: number, to: number, flags: number): number {
-    const zero = bytes.indexOf(0, from);
-    const end = zero >= 0 && zero < to ? zero : to;
-    const secretive = speaksOfPasswords(bytes, from, end);
-    this.#secretive ||= secretive;
-    const writer = this.#recorder.writer;
-    const hide = this.#mask || secretive;
-    const [text, flag] = hide ? this.#masked(bytes, from, end) : [bytes, 0];
-    writer.begin(format.TEXT, this.now, end - from + 16);
-    writer.number(++this.#texts);
-    writer.byte(flags | flag);
-    if (hide) writer.text(text, 0, text.length);
-    else writer.text(text, from, end);
-    this.#recorder.wrote();
-    return this.#texts;
-  }
-
-  /** What may be shown of a text, and the flags that say so. */
-  #masked(bytes: Buffer, from: number, to: number): [Buffer, number] {
-    if (TWISTED.test(this.#encoding)) return [firstWord(bytes, from, to), format.MASKED];
-    const stand = freshStand();
-    const rules: MaskRules = { hide: this.#mask ? 'literals' : 'passwords', backslashes: this.#backslashes };
-    const { shown } = maskTokens(bytes, from, to, { rules, stand, last: true });
-    return [shown, format.MASKED | (stand.deep ? format.TRUNCATED : 0)];
+    return this.#texts.record(bytes, from, to, flags, { now: this.now, settled: this.#settled });
   }
 
   #statement(name: string): number {

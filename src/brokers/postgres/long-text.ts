@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { MaskStream } from './mask-stream.ts';
-import type { OpaqueStream } from './opaque-stream.ts';
+import type { StreamByReadings } from './readings.ts';
 import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
 
@@ -22,7 +21,7 @@ const NOTHING = Buffer.alloc(0);
 export class LongText {
   readonly id: number;
   readonly #recorder: Recorder;
-  readonly #mask: MaskStream | OpaqueStream;
+  readonly #mask: StreamByReadings;
   readonly #hash = createHash('sha256');
   #length = 0;
   #recorded = 0;
@@ -30,7 +29,7 @@ export class LongText {
   #tail = NOTHING;
   #ended = false;
 
-  constructor(recorder: Recorder, id: number, flags: number, mask: MaskStream | OpaqueStream, now: number) {
+  constructor(recorder: Recorder, id: number, flags: number, mask: StreamByReadings, now: number) {
     this.#recorder = recorder;
     this.#mask = mask;
     this.id = id;
@@ -44,6 +43,11 @@ export class LongText {
   /** Whether it has spoken of passwords so far. */
   get spoke(): boolean {
     return this.#mask.spoke;
+  }
+
+  /** Whether it can be read in two ways: known with its last piece. */
+  get split(): boolean {
+    return this.#mask.split;
   }
 
   /** Takes the next piece of the message: the text ends at its zero, whatever stands behind it. */

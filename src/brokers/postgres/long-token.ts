@@ -1,6 +1,7 @@
-import { COMMENT, DOLLARS, LINE, QUOTED, STRING, WORD } from './mask.ts';
+import { COMMENT, DOLLARS, LINE, NEWLINE, NUMBER, QUOTED, SPACE, STRING, WORD } from './tokens.ts';
 
-const [NEWLINE, RETURN, DOUBLE, DOLLAR, QUOTE, STAR, DOT, SLASH, BACKSLASH] = [0x0a, 0x0d, 0x22, 0x24, 0x27, 0x2a, 0x2e, 0x2f, 0x5c];
+const [DOUBLE, DOLLAR, QUOTE, STAR, DASH, SLASH, BACKSLASH] = [0x22, 0x24, 0x27, 0x2a, 0x2d, 0x2f, 0x5c];
+const NUMERIC = new Uint8Array(256).map((_, byte) => Number(/[\d_.]/.test(String.fromCharCode(byte))));
 
 /** Looks for the end of a token that is too long to be kept: in pieces, the first of which begins with the token. */
 export class LongToken {
@@ -8,6 +9,10 @@ export class LongToken {
   readonly #backslashes: boolean;
   /** Behind a quote that is the end unless another follows; behind a backslash; the byte before; nested comments. */
   #closing = false;
+  /** Behind a string that may go on behind white space: whether a newline was in it, and whether it is in a `--` comment. */
+  #gap = false;
+  #newline = false;
+  #remark = false;
   #escaped = false;
   #before = 0;
   #depth = 0;
@@ -36,19 +41,43 @@ export class LongToken {
         if (this.#quoted(byte)) return at;
       } else if (this.kind === COMMENT) {
         if (this.#commented(byte)) return at + 1;
-      } else if (this.kind === LINE ? byte === NEWLINE || byte === RETURN : !WORD[byte] && byte !== DOLLAR && byte !== DOT) return at;
+      } else if (this.kind === LINE ? NEWLINE[byte] : this.kind === NUMBER ? !NUMERIC[byte] : !WORD[byte] && byte !== DOLLAR) return at;
     }
     return -1;
   }
 
+  /** Whether white space behind the token, or the first dash of what is no comment, was taken for a part of it. */
+  get gap(): '' | ' ' | ' -' {
+    return !this.#gap ? '' : this.#before === DASH ? ' -' : ' ';
+  }
+
   /** Whether the string ended in front of this byte. */
   #quoted(byte: number): boolean {
+    if (this.#gap) return this.#behind(byte);
     const quote = byte === (this.kind === STRING ? QUOTE : DOUBLE);
-    if (this.#closing && !quote) return true;
+    if (this.#closing && !quote) {
+      if (this.kind === QUOTED || (!SPACE[byte] && byte !== DASH)) return true;
+      [this.#closing, this.#newline, this.#remark, this.#before] = [false, false, false, 0];
+      this.#gap = true;
+      return this.#behind(byte);
+    }
     if (this.#closing) this.#closing = false;
     else if (this.#escaped) this.#escaped = false;
     else if (quote) this.#closing = true;
     else this.#escaped = this.#backslashes && byte === BACKSLASH;
+    return false;
+  }
+
+  /** Whether the string was at its end: this byte is neither space, nor a comment's, nor the quote that continues it. */
+  #behind(byte: number): boolean {
+    if (NEWLINE[byte] && this.#before !== DASH) [this.#newline, this.#remark] = [true, false];
+    else if (this.#remark) return false;
+    else if (byte === DASH) {
+      this.#remark = this.#before === DASH;
+      this.#before = this.#remark ? 0 : DASH;
+    } else if (this.#before === DASH) return true;
+    else if (byte === QUOTE && this.#newline) this.#gap = false;
+    else return !SPACE[byte];
     return false;
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { freshStand, maskSql, maskTokens, speaksOfPasswords, type MaskRules } from './mask.ts';
+import { freshStand, markTokens, maskSql, showUnmarked, speaksOfPasswords, type MaskRules } from './mask.ts';
 
 const mask = (sql: string, rules: Partial<MaskRules> = {}) => {
   const bytes = Buffer.from(sql);
@@ -29,6 +29,33 @@ test('literals go, names and parameters stay', () => {
 test('where backslashes escape, they do', () => {
   assert.equal(mask("select 'a\\', secret, 'b'", { backslashes: true }), 'select ?b?');
   assert.equal(mask("select 'a\\', shown, 'b'"), 'select ?, shown, ?');
+  for (const prefix of ['B', 'x', 'U&']) assert.equal(mask(`select ${prefix}'\\', shown, 'b'`, { backslashes: true }), `select ${prefix}?, shown, ?`);
+  assert.equal(mask("select xU&'\\', hidden, '", { backslashes: true }), 'select xU&?');
+});
+
+test('D01 a string goes on behind a newline by the rules it began with', () => {
+  const table: readonly (readonly [string, string])[] = [
+    ["select E'a'\n'\\''; delete from t; select ''", 'select E?; delete from t; select ?'],
+    ["select E'a' -- it's\n\t-- more\n'\\''; delete from t", 'select E?; delete from t'],
+    ["select U&'a'\r'\\'; delete from t; select '", 'select U&?; delete from t; select ?'],
+    ["select E'a' '\\'; delete from t; select '", 'select E? ?; delete from t; select ?'],
+    ["select E'a' /* \n */ '\\'; delete from t; select '", 'select E?   ?; delete from t; select ?'],
+    ["select 'a'\n- 1, 'b' -- c", 'select ?\n- ?, ?  '],
+    ["select 'a'\n", 'select ?\n'],
+  ];
+  for (const [sql, masked] of table) assert.equal(mask(sql), masked);
+  const password = "alter role x password E'a'\n'\\''; delete from t; select ''";
+  assert.equal(mask(password, { hide: 'passwords' }), "alter role x password E?; delete from t; select ''");
+});
+
+test('D01 what stands behind a number or a parameter is no part of it', () => {
+  const table: readonly (readonly [string, string])[] = [
+    ['select 1union select 0x1F, 0b01, 1_000, 1.e5, 2e', 'select ?union select ?, ?, ?, ?, ?e'],
+    ["for i in 1..n loop f(1.5,$1E'\\''); g(2E'\\'') end", "for i in ?..n loop f(?,$1E?); g(?E?) end"],
+    ['select 1$a$ hidden $a$, $1$b$ hidden $b$', 'select ??, $1?'],
+  ];
+  for (const [sql, masked] of table) assert.equal(mask(sql), masked);
+  assert.equal(mask("alter role x connection limit 1password 'hush'", { hide: 'passwords' }), 'alter role x connection limit 1password ?');
 });
 
 test('passwords go even when literals stay', () => {
@@ -36,7 +63,7 @@ test('passwords go even when literals stay', () => {
   const table: readonly (readonly [string, string])[] = [
     ["alter role x password 'hush' valid until '2030-01-01'", "alter role x password ? valid until '2030-01-01'"],
     ["create user x encrypted PASSWORD/* 1 */E'hush'", 'create user x encrypted PASSWORD/* 1 */E?'],
-    ["alter role x password 'hu'\n'sh'", 'alter role x password ?\n?'],
+    ["alter role x password 'hu'\n'sh'", 'alter role x password ?'],
     ['alter role x password $$hush$$', 'alter role x password ?'],
     ["alter role x password U&'hush'", 'alter role x password U&?'],
     ["create user mapping for x server y options (user 'bob', password 'hush')", "create user mapping for x server y options (user 'bob', password ?)"],
@@ -60,12 +87,33 @@ test('code that is quoted by dollars is not hidden as a value', () => {
   assert.equal(mask("do $$ begin delete from t where n = 'x' and m = 4; end $$"), 'do $$ begin delete from t where n = ? and m = ?; end $$');
 });
 
+test('D01 code is shown however it is quoted, and wherever', () => {
+  const table: readonly (readonly [string, string])[] = [
+    ["do 'begin update t set x = ''a'', n = 5; end'", "do 'begin update t set x = ?, n = ?; end'"],
+    ["do language plpgsql E'begin\\n update t set x = \\'a\\'; \\x64elete from t; end'", "do language plpgsql E'begin\\n update t set x = ?; \\x64elete from t; end'"],
+    ["do 'begin '\n'delete from t where n = ''a'' '\n 'or m = 1; end'", "do 'begin '\n'delete from t where n = ? '\n 'or m = ?; end'"],
+    ["do language 'plpgsql' $$ delete from t $$", 'do language ? $$ delete from t $$'],
+    ["create function f(a text default 'x') returns int language 'sql' as 'delete from t where n = 5'", "create function f(a text default ?) returns int language ? as 'delete from t where n = ?'"],
+    ["create or replace procedure p() as'delete from t' language sql", "create or replace procedure p() as'delete from t' language sql"],
+    ['do $$ begin do $q$ delete from t $q$; create function f() as $q$ delete from u $q$; end $$', 'do $$ begin do $q$ delete from t $q$; create function f() as $q$ delete from u $q$; end $$'],
+    ["do U&'begin !0064elete from t; end' uescape '!'", "do U&'begin !0064elete from t; end' uescape ?"],
+    ["insert into t values (1) on conflict do update set x = 'a'", 'insert into t values (?) on conflict do update set x = ?'],
+    ["create view v as select 'a'", 'create view v as select ?'],
+    // It may run under another setting than it is sent by: what is code in one of the two ways is shown.
+    ["do $$ begin x := '\\'; update t set n = 0; x := ''; end $$", "do $$ begin x := ?; update t set n = ?; x := ?; end $$"],
+    ["do $$ begin x := '\\''; update t set n = 0; x := ''; end $$", "do $$ begin x := ?; update t set n = ?; x := ?; end $$"],
+  ];
+  for (const [sql, masked] of table) assert.equal(mask(sql), masked);
+  const secret = "create function f() returns passw_t as'delete from t; alter role x password ''hush'''";
+  assert.equal(mask(secret, { hide: 'passwords' }), "create function f() returns passw_t as'delete from t; alter role x password ?'");
+});
+
 test('H03 code quoted in code without end neither ends the process nor takes its time', () => {
   const sql = Array.from({ length: 100_000 }, (_, n) => `do $a${n}$ `).join('');
   const stand = freshStand();
   const bytes = Buffer.from(`${sql} passw 'hush'`);
-  const { shown } = maskTokens(bytes, 0, bytes.length, { rules: { hide: 'passwords', backslashes: false }, stand, last: true });
-  assert.equal(shown.toString(), 'do $a0$ do $a1$ do $a2$ do $a3$ do $a4$ do $a5$ do $a6$ do $a7$ do ?');
+  const { marks } = markTokens(bytes, 0, bytes.length, { rules: { hide: 'passwords', backslashes: false }, stand, last: true });
+  assert.equal(showUnmarked(bytes, 0, bytes.length, marks).toString(), 'do $a0$ do $a1$ do $a2$ do $a3$ do $a4$ do $a5$ do $a6$ do $a7$ do ?');
   assert.equal(stand.deep, true);
 });
 

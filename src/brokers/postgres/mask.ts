@@ -1,7 +1,9 @@
 /**
- * Takes literals out of SQL text before it is recorded: a small tokenizer over bytes that follows PostgreSQL's lexical
- * rules and, where text is odd or broken off, hides too much rather than too little. The result is never longer.
+ * Takes literals out of SQL text before it is recorded. Code must never go with them: what PostgreSQL executes is shown,
+ * in quotes as well (DO, CREATE FUNCTION), and where a text may be read in two ways only what is a literal in both is hidden.
  */
+import { quotedCode } from './quoted-code.ts';
+import { COMMENT, DOLLARS, endOf, kindOf, LINE, NUMBER, OTHER, QUOTED, SPACE, STRING, WORDS } from './tokens.ts';
 
 export interface MaskRules {
   /** `literals`: strings, numbers and comments go. `passwords`: only what looks like a password goes. */
@@ -11,14 +13,8 @@ export interface MaskRules {
 }
 
 const QUOTE = 0x27;
-const DOUBLE = 0x22;
-const DOLLAR = 0x24;
 const BACKSLASH = 0x5c;
-const HIDDEN = 0x3f;
-
-/** Letters, digits, `_`, and every byte above ASCII, as PostgreSQL counts identifiers. */
-export const WORD = new Uint8Array(256).map((_, byte) => Number(byte > 127 || /\w/.test(String.fromCharCode(byte))));
-const DIGIT = new Uint8Array(256).map((_, byte) => Number(byte >= 0x30 && byte <= 0x39));
+const AMPERSAND = 0x26;
 
 /** Whether `passw` stands anywhere in these bytes, in any case: only such text needs the `passwords` rules. */
 export function speaksOfPasswords(text: Uint8Array, from: number, to: number): boolean {
@@ -36,188 +32,170 @@ export function speaksOfPasswords(text: Uint8Array, from: number, to: number): b
 export interface Stand {
   /** A password literal may be preceded by `=`, white space or a comment, and go on in the next literal. */
   armed: boolean;
-  /** The last token was a lone E: backslashes escape in the string right behind it. */
-  escape: boolean;
-  /** What DO and CREATE FUNCTION quote by dollars is code, not a value: it is taken apart like the text around it. */
-  code: boolean;
-  head: string;
+  /** What of a string's E, B, X or U& has been read: it changes what a backslash means in it. */
+  prefix: '' | 'e' | 'b' | 'u' | 'u&';
+  /** The next literal is code: behind DO, and behind AS where a function is made. LANGUAGE may stand in between. */
+  expects: '' | 'do' | 'language' | 'as';
+  making: '' | 'create' | 'function';
   /** How many codes this text is quoted in. One that is quoted too deep is hidden as a value, and `deep` says so. */
   readonly depth: number;
   deep: boolean;
+  /** Some code is read in two ways, or can't be read, so that more is shown than should be. */
+  split: boolean;
 }
 
 export function freshStand(depth = 0): Stand {
-  return { armed: false, escape: false, code: false, head: '', depth, deep: false };
+  return { armed: false, prefix: '', expects: '', making: '', depth, deep: false, split: false };
 }
 
-/** Nobody quotes code in code in code so often, and each level reads all within it once more (H03). */
+/** Nobody quotes code in code in code so often, and each level reads all within it once more, twice where backslashes are (H03). */
 const DEEPEST = 8;
+const DEEPEST_SPLIT = 3;
+
+/** Marks of a byte: shown, in the midst of what is hidden, and the first of a value or remark that is hidden. */
+const INSIDE = 1;
+const VALUE = 2;
+const REMARK = 3;
 
 /** The masked text of `source[from, to)`. */
 export function maskSql(source: Uint8Array, from: number, to: number, rules: MaskRules): Buffer {
-  return maskTokens(source, from, to, { rules, stand: freshStand(), last: true }).shown;
+  const { marks, upTo } = markTokens(source, from, to, { rules, stand: freshStand(), last: true });
+  return showUnmarked(source, from, upTo, marks);
+}
+
+export interface Marked {
+  /** For each byte of the text whether it is shown: see `meet` and `showUnmarked`. */
+  readonly marks: Uint8Array;
+  readonly upTo: number;
+  readonly hid: boolean;
+  readonly spoke: boolean;
 }
 
 /**
- * Masks token by token. Where this is not the `last` of a text, a token that reaches the end may go on behind it: it is
- * left for later, and `upTo` says where it begins.
+ * Marks what is to be hidden, token by token. Where this is not the `last` of a text, a token that reaches the end may go on
+ * behind it: it is left for later, and `upTo` says where it begins.
  */
-export function maskTokens(
+export function markTokens(
   source: Uint8Array, from: number, to: number,
   { rules, stand, last }: { readonly rules: MaskRules; readonly stand: Stand; readonly last: boolean },
-): { readonly shown: Buffer; readonly upTo: number; readonly hid: boolean; readonly spoke: boolean } {
-  const out = Buffer.allocUnsafe(to - from);
+): Marked {
+  const marks = new Uint8Array(to - from);
   const all = rules.hide === 'literals';
-  let [fill, at, hid, spoke] = [0, from, false, false];
+  let [at, hid, spoke] = [from, false, false];
   while (at < to) {
     const kind = kindOf(source, at, to);
-    const end = endOf(kind, source, at, to, rules.backslashes || stand.escape);
+    const backslashes = backslashEscapes(stand, rules);
+    const end = endOf(kind, source, at, to, { backslashes, last });
     if (end >= to && !last) break;
     const spoken = kind !== OTHER && kind !== NUMBER && speaksOfPasswords(source, at, end);
     spoke ||= spoken;
-    const body = kind === DOLLARS && stand.code && !stand.armed;
-    const code = body && stand.depth < DEEPEST;
+    const body = (kind === STRING || kind === DOLLARS) && isCode(stand);
+    const code = body && !tooDeep(stand, source, at, end);
     stand.deep ||= body && !code;
     const value = (kind === STRING || kind === DOLLARS) && !code && (all || stand.armed || body || spoken);
     const remark = (kind === COMMENT || kind === LINE) && (all || spoken);
-    if (code) fill += maskBody(source, at, end, rules, stand).copy(out, fill);
-    else if (value || remark || (kind === NUMBER && all)) out[fill++] = remark ? 0x20 : HIDDEN;
-    else for (let read = at; read < end; read++) out[fill++] = source[read] as number;
+    if (code) markCode(marks, from, { kind, source, at, end, backslashes }, rules, stand);
+    else if (value || remark || (kind === NUMBER && all)) marks.fill(INSIDE, at - from, end - from)[at - from] = remark ? REMARK : VALUE;
     hid ||= value || remark || (code && (all || spoken));
     follow(stand, kind, source, at, end, spoken);
     at = end;
   }
-  return { shown: out.subarray(0, fill), upTo: at, hid, spoke };
+  return { marks, upTo: at, hid, spoke };
 }
 
-export const STRING = 1;
-export const DOLLARS = 2;
-export const COMMENT = 3;
-export const LINE = 4;
-export const QUOTED = 5;
-export const NUMBER = 6;
-export const WORDS = 7;
-export const OTHER = 8;
-
-/** What kind of token begins at `at`. */
-export function kindOf(source: Uint8Array, at: number, to: number): number {
-  const byte = source[at] as number;
-  const next = at + 1 < to ? (source[at + 1] as number) : 0;
-  if (byte === QUOTE) return STRING;
-  if (byte === DOLLAR) return endOfDollar(source, at, to) > 0 ? DOLLARS : WORDS;
-  if (byte === 0x2d && next === 0x2d) return LINE;
-  if (byte === 0x2f && next === 0x2a) return COMMENT;
-  if (byte === DOUBLE) return QUOTED;
-  if (DIGIT[byte] || (byte === 0x2e && DIGIT[next])) return NUMBER;
-  return WORD[byte] ? WORDS : OTHER;
+/** What is shown of `source[from, to)`: one sign for each token that is hidden. The result is never longer. */
+export function showUnmarked(source: Uint8Array, from: number, to: number, marks: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(to - from);
+  let fill = 0;
+  for (let at = 0; at < to - from; at++) {
+    const mark = marks[at];
+    if (mark === 0) out[fill++] = source[from + at] as number;
+    else if (mark !== INSIDE || at === 0 || marks[at - 1] === 0) out[fill++] = mark === REMARK ? 0x20 : 0x3f;
+  }
+  return out.subarray(0, fill);
 }
 
-function endOf(kind: number, source: Uint8Array, at: number, to: number, backslashes: boolean): number {
-  switch (kind) {
-    case STRING:
-      return endOfString(source, at, to, backslashes);
-    case DOLLARS:
-      return endOfDollar(source, at, to);
-    case COMMENT:
-      return endOfComment(source, at, to);
-    case LINE:
-      return endOfLine(source, at, to);
-    case QUOTED:
-      return endOfString(source, at, to, false, DOUBLE);
-    case NUMBER:
-      return endOfNumber(source, at, to);
-    case WORDS: {
-      let end = at + 1;
-      while (end < to && (WORD[source[end] as number] || source[end] === DOLLAR)) end++;
-      return end;
-    }
-    default:
-      return at + 1;
+/** Leaves hidden in `marks` only what `others` hide as well, and answers whether they were the same. */
+export function meet(marks: Uint8Array, others: Uint8Array): boolean {
+  const same = Buffer.compare(marks, others) === 0;
+  if (!same) for (let at = 0; at < marks.length; at++) marks[at] = marks[at] && others[at] ? Math.max(marks[at] as number, others[at] as number) : 0;
+  return same;
+}
+
+/** Whether a backslash escapes in the string that begins here. In bit strings and behind U& it never does. */
+export function backslashEscapes(stand: Stand, rules: MaskRules): boolean {
+  return stand.prefix === 'e' || (rules.backslashes && stand.prefix !== 'b' && stand.prefix !== 'u&');
+}
+
+export function isCode(stand: Stand): boolean {
+  return stand.expects === 'do' || stand.expects === 'as';
+}
+
+function tooDeep(stand: Stand, source: Uint8Array, at: number, end: number): boolean {
+  return stand.depth >= DEEPEST || (stand.depth >= DEEPEST_SPLIT && source.subarray(at, end).includes(BACKSLASH));
+}
+
+interface CodeToken {
+  readonly kind: number;
+  readonly source: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  readonly backslashes: boolean;
+}
+
+/** Marks what is hidden within quoted code. It runs later, maybe under other settings: backslashes are read both ways. */
+function markCode(marks: Uint8Array, from: number, token: CodeToken, rules: MaskRules, around: Stand): void {
+  if (around.prefix === 'u&') {
+    // Its escapes may be named behind it (UESCAPE): nobody writes code so, and it is not taken apart.
+    around.split = true;
+    return;
+  }
+  const { code, places } = quotedCode(token.kind, token.source, token.at, token.end, token.backslashes);
+  const both = code.includes(BACKSLASH);
+  let inside: Uint8Array | null = null;
+  for (const backslashes of both ? [false, true] : [rules.backslashes]) {
+    const stand = freshStand(around.depth + 1);
+    const marked = markTokens(code, 0, code.length, { rules: { ...rules, backslashes }, stand, last: true });
+    if (inside) around.split = !meet(inside, marked.marks) || around.split;
+    else inside = marked.marks;
+    around.deep ||= stand.deep;
+    around.split ||= stand.split;
+  }
+  for (const [n, mark] of (inside ?? []).entries()) {
+    if (mark !== 0) marks.fill(INSIDE, (places[n] as number) - from, (places[n + 1] as number) - from)[(places[n] as number) - from] = mark;
   }
 }
+
+const SEPARATORS = new Set([0x2c, 0x3b, 0x28, 0x29]);
+const PREFIX: Readonly<Record<number, Stand['prefix']>> = { 0x65: 'e', 0x62: 'b', 0x78: 'b', 0x6e: '', 0x75: 'u' };
 
 /** What a token, `source[at, end)`, means for those behind it. */
 export function follow(stand: Stand, kind: number, source: Uint8Array, at: number, end: number, spoken: boolean): void {
   const byte = source[at] as number;
-  stand.escape = kind === WORDS && end - at === 1 && (byte | 32) === 0x65;
-  if (kind === QUOTED) stand.armed = spoken;
-  else if (kind === NUMBER) stand.armed = false;
-  else if (kind === WORDS) {
-    if (!stand.code && (stand.head === '' || stand.head === 'create')) {
-      const word = Buffer.from(source.subarray(at, Math.min(end, at + 10))).toString('latin1').toLowerCase();
-      stand.head ||= word;
-      stand.code = stand.head === 'do' || word === 'function' || word === 'procedure';
-    }
-    // The E, U&, B, X or N in front of a literal belongs to it.
-    if (!(stand.armed && (source[end] === QUOTE || source[end] === 0x26))) stand.armed = spoken;
-  } else if (kind === OTHER) {
-    if (byte === 0x2c || byte === 0x3b || byte === 0x28 || byte === 0x29) stand.armed = false;
-    if (byte === 0x3b) [stand.head, stand.code] = ['', false];
+  if (kind === COMMENT || kind === LINE || (kind === OTHER && SPACE[byte])) stand.prefix = '';
+  else if (kind === OTHER && byte === AMPERSAND && stand.prefix === 'u' && source[end] === QUOTE) stand.prefix = 'u&';
+  else if (kind === WORDS && end - at === 1 && PREFIX[byte | 32] !== undefined && source[end] === ((byte | 32) === 0x75 ? AMPERSAND : QUOTE)) {
+    // It belongs to the literal behind it.
+    stand.prefix = PREFIX[byte | 32] as Stand['prefix'];
+  } else {
+    stand.prefix = '';
+    stand.expects = expected(stand, kind, kind === WORDS ? wordAt(source, at, end) : '');
+    if (kind === QUOTED || kind === WORDS) stand.armed = spoken;
+    else if (kind === NUMBER || (kind === OTHER && SEPARATORS.has(byte))) stand.armed = false;
+    if (kind === OTHER && byte === 0x3b) stand.making = '';
   }
 }
 
-function endOfString(source: Uint8Array, start: number, to: number, backslashes: boolean, quote = QUOTE): number {
-  for (let at = start + 1; at < to; at++) {
-    const byte = source[at];
-    if (byte === BACKSLASH && backslashes) at++;
-    else if (byte === quote) {
-      if (source[at + 1] !== quote || at + 1 >= to) return at + 1;
-      at++;
-    }
-  }
-  return to;
+/** A word in lower case; none of those that count is longer than `procedure`. */
+function wordAt(source: Uint8Array, at: number, end: number): string {
+  return end - at > 9 ? '' : Buffer.from(source.subarray(at, end)).toString('latin1').toLowerCase();
 }
 
-/** The end of `$tag$...$tag$` that begins at `start`; 0 when nothing of the kind does. */
-function endOfDollar(source: Uint8Array, start: number, to: number): number {
-  let open = start + 1;
-  if (open < to && DIGIT[source[open] as number]) return 0;
-  while (open < to && WORD[source[open] as number]) open++;
-  if (open >= to || source[open] !== DOLLAR) return 0;
-  const tag = Buffer.from(source.subarray(start, open + 1));
-  const end = Buffer.from(source.buffer, source.byteOffset, to).indexOf(tag, open + 1);
-  return end < 0 ? to : end + tag.length;
-}
-
-/** `$tag$...$tag$` with its inside masked; a string that is broken off has no second tag. */
-function maskBody(source: Uint8Array, start: number, end: number, rules: MaskRules, around: Stand): Buffer {
-  const whole = Buffer.from(source.buffer, source.byteOffset + start, end - start);
-  const tag = whole.subarray(0, whole.indexOf(DOLLAR, 1) + 1);
-  const closed = whole.length >= 2 * tag.length && whole.subarray(-tag.length).equals(tag);
-  const stand = freshStand(around.depth + 1);
-  const inside = maskTokens(whole, tag.length, closed ? whole.length - tag.length : whole.length, { rules, stand, last: true }).shown;
-  around.deep ||= stand.deep;
-  return Buffer.concat(closed ? [tag, inside, tag] : [tag, inside]);
-}
-
-function endOfLine(source: Uint8Array, start: number, to: number): number {
-  let at = start;
-  while (at < to && source[at] !== 0x0a && source[at] !== 0x0d) at++;
-  return at;
-}
-
-/** Comments nest. */
-function endOfComment(source: Uint8Array, start: number, to: number): number {
-  let depth = 0;
-  for (let at = start; at + 1 < to; at++) {
-    if (source[at] === 0x2f && source[at + 1] === 0x2a) {
-      depth++;
-      at++;
-    } else if (source[at] === 0x2a && source[at + 1] === 0x2f) {
-      depth--;
-      at++;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return to;
-}
-
-function endOfNumber(source: Uint8Array, start: number, to: number): number {
-  let at = start + 1;
-  for (; at < to; at++) {
-    const byte = source[at] as number;
-    const signed = (byte === 0x2b || byte === 0x2d) && ((source[at - 1] as number) | 32) === 0x65 && DIGIT[source[at + 1] ?? 0];
-    if (!WORD[byte] && byte !== 0x2e && !signed) break;
-  }
-  return at;
+function expected(stand: Stand, kind: number, word: string): Stand['expects'] {
+  if (word === 'create') stand.making = 'create';
+  else if (stand.making === 'create' && (word === 'function' || word === 'procedure')) stand.making = 'function';
+  if (stand.expects === 'language' && kind !== OTHER && kind !== NUMBER) return 'do';
+  if (kind === STRING || kind === DOLLARS) return stand.expects === 'do' ? 'do' : '';
+  if (word === 'do' || (word === 'as' && stand.making === 'function')) return word;
+  return word === 'language' && stand.expects === 'do' ? 'language' : '';
 }

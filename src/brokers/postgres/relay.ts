@@ -10,8 +10,8 @@ export interface RelayEvents {
   targetGone(): void;
   /** Whether what a client sent may still pass at this instant, in ms since the session began; cuts the session when not. */
   mayPass(now: number): boolean;
-  /** Somebody sent what the protocol does not know. */
-  violated(by: 'client' | 'target'): void;
+  /** Somebody sent what the protocol does not know, or a text that can't be recorded. */
+  violated(by: 'client' | 'target' | 'text'): void;
 }
 
 const TERMINATE = frame('X', Buffer.alloc(0));
@@ -96,6 +96,7 @@ export class Relay {
     if (!this.#events.mayPass(audit.now)) return;
     audit.bytesIn += bytes.length;
     if (!this.#fromClient.scan(bytes) || audit.abused) return this.#events.violated('client');
+    if (audit.unreadable) return this.#events.violated('text');
     if (!this.#target.socket.write(bytes)) {
       this.#targetFull = true;
       this.#client.socket.pause();

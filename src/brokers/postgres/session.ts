@@ -124,7 +124,7 @@ export class Session {
       clientGone: (politely) => this.#end('client_closed', null, !politely),
       targetGone: () => this.#end(this.#audit.terminated ? 'client_closed' : 'target_closed', null, false),
       mayPass: (now) => this.#mayPass(this.#began + now),
-      violated: (by) => this.#end(by === 'client' ? 'client_closed' : 'target_closed', VIOLATION[by]),
+      violated: (by) => this.#end(by === 'target' ? 'target_closed' : 'client_closed', VIOLATION[by]),
     });
     this.#relay = relay;
     const ready = frame('Z', Buffer.from('I'));
@@ -238,7 +238,11 @@ export class Session {
   }
 }
 
-const VIOLATION: Readonly<Record<'client' | 'target', Speech>> = {
+const VIOLATION: Readonly<Record<'client' | 'target' | 'text', Speech>> = {
   client: { severity: 'FATAL', code: '08P01', message: 'Brevet: the client does not keep to the PostgreSQL protocol' },
+  text: {
+    severity: 'FATAL', code: '22025', message: 'Brevet: this statement can be read in two ways and can not be recorded',
+    hint: "Where backslashes stand in strings, write E'\\\\', and send it when the statements before it are done.",
+  },
   target: { severity: 'FATAL', code: '08P01', message: 'Brevet: the target does not keep to the PostgreSQL protocol' },
 };

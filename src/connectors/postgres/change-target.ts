@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Refusal } from '#domain/refusal.ts';
-import { metAnother } from './failure.ts';
+import { metAnother, sqlstateOf } from './failure.ts';
 import type { TargetSession } from './connect.ts';
 import { quoteLiteral } from './identifier.ts';
 
