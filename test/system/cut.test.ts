@@ -80,7 +80,7 @@ describe('cut', { concurrency: 4 }, () => {
     await eventually('seven sessions', 10_000, async () => (await strangers(world, [object])) === 7);
 
     const deadline = Date.parse(grant.deadline ?? '');
-    await sleep(deadline - Date.now() - 200);
+    await sleep(deadline - Date.now() - 1000);
     assert.equal(await strangers(world, [object]), 7, 'all live until the deadline');
     await eventually('no session', 5_000, async () => (await strangers(world, [object])) === 0);
     const late = Date.now() - deadline;

@@ -1,7 +1,7 @@
 import { partAbsent, partRemoving } from '#domain/events/grant-events.ts';
 import type { GrantPart } from '#domain/grant.ts';
 import type { TargetId } from '#domain/id.ts';
-import type { Json } from '#domain/json.ts';
+import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
@@ -28,7 +28,7 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
     const taken = await attempt.connector.withdraw(attempt.plan);
     const residue = together(foundBefore(part), taken.residue);
     if (!taken.gone) {
-      const refused = new Refusal('target_refused', `read back and still there: ${JSON.stringify(taken.evidence).slice(0, 300)}`);
+      const refused = new Refusal('target_refused', stillThere(taken.evidence));
       return await putBack(app, { part, target: part.target, evidence: { ...taken.evidence, residue } }, refused);
     }
     await app.store.transaction(async (tx) => {
@@ -42,6 +42,14 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
   } catch (error) {
     await putBack(app, { part, target: part.target }, error);
   }
+}
+
+/** What a person reads of it; all of the evidence stands beside it. */
+function stillThere(evidence: JsonObject): string {
+  const { waitsFor, problems } = evidence;
+  if (typeof waitsFor === 'string') return `taken away; it counts as over after ${waitsFor}`;
+  const told = Array.isArray(problems) && problems.length > 0 ? problems.map(String).join('; ') : JSON.stringify(evidence);
+  return `read back and still there: ${told}`.slice(0, 300);
 }
 
 /**
