@@ -14,7 +14,12 @@ export const Me = z.strictObject({
 });
 
 /** Enrols a key by a one-time sign-in link, or by name and password. The private key stays where it was made. */
-export const SignInByLink = z.strictObject({ link: z.string().min(20).max(300), publicKey: PublicKey, label: Label });
+export const SignInByLink = z.strictObject({
+  link: z.string().min(20).max(300),
+  publicKey: PublicKey,
+  label: Label,
+  principal: PrincipalId.optional().describe("who is expected: a link of anybody else's is refused, and not spent"),
+});
 export const SignInByPassword = z.strictObject({ name: Name, password: z.string().min(1).max(1000), publicKey: PublicKey, label: Label });
 export const SignedIn = z.strictObject({ key: KeyId, principal: PrincipalRef });
 

@@ -10,20 +10,24 @@ const HELP = `npm start
 
   Starts Brevet on its embedded store with a demonstration world: a sample
   PostgreSQL database "orders", a few people, entitlements and policies.
-  Everything is kept in ./data and found again at the next start.
+  Everything is kept in ./demo-data, apart from what brevet server keeps in
+  ./data, and found again at the next start.
 
 Options (after "npm start --"):
   --fresh-links    print new one-time sign-in links for people who have signed in already
   --help           this text
 
 Settings (brevet.yaml, or as variables):
-  BREVET_DATA          folder for everything that lasts      (data)
+  BREVET_DATA          folder for everything that lasts      (demo-data)
   BREVET_HTTP_PORT     port of the API, on 127.0.0.1         (8484)
   BREVET_BROKER_PORT   port for database clients             (5484)
   DATABASE_URL         use this PostgreSQL as the store
 
 To run Brevet for real, without the demonstration: bin/brevet server
 `;
+
+/** Not `data`: there `bin/brevet server` makes a first start of its own, with its administrator's link. */
+const FOLDER = 'demo-data';
 
 const bold = (text: string) => (process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text);
 const dim = (text: string) => (process.stdout.isTTY ? `\x1b[2m${text}\x1b[0m` : text);
@@ -35,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const unknown = args.find((arg) => arg !== '--fresh-links');
   if (unknown !== undefined) throw new Refusal('invalid_input', `there is no option ${unknown}`, { hint: 'npm start -- --help' });
-  const settings = readSettings({ ...process.env, BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'warn' }, null);
+  const settings = readSettings({ ...process.env, BREVET_DATA: process.env['BREVET_DATA'] || FOLDER, BREVET_JOURNAL: process.env['BREVET_JOURNAL'] ?? 'warn' }, null);
   const stopping = stoppable((text) => process.stdout.write(dim(`  ${text}\n`)));
   const demo = await openDemo(settings, (text) => process.stdout.write(dim(`  ${text} ...\n`)), stopping.children);
   try {

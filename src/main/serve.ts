@@ -1,6 +1,7 @@
 import { applyIn } from '#app/configuration/apply-configuration.ts';
 import { createPrincipalIn } from '#app/signin/create-principal.ts';
 import { issueLinkIn } from '#app/signin/issue-link.ts';
+import type { Principal } from '#domain/principal.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { defaultPolicies } from '#policy/default-policies.ts';
 import { readSettings, VARIABLES } from './settings.ts';
@@ -58,6 +59,11 @@ function readArgs(args: readonly string[]): { config: string | null; adminLink: 
   return options;
 }
 
+function administratorsAmong(everybody: readonly Principal[]): string {
+  const names = everybody.filter((one) => one.administrator && one.disabledAt === null).map((one) => one.name);
+  return names.length === 0 ? 'There is no administrator at all.' : `Administrators: ${names.join(', ')}`;
+}
+
 /** A fresh store gets default policies and its first administrator; whoever can start the server may ask for a link. */
 async function firstStart({ app, identity, publicAddress }: RunningServer, adminLink: string | null): Promise<void> {
   const link = await app.store.transaction(async (tx) => {
@@ -67,7 +73,7 @@ async function firstStart({ app, identity, publicAddress }: RunningServer, admin
     const name = adminLink ?? (everybody.length === 0 ? 'admin' : null);
     if (name === null) return null;
     const person = await tx.principals.byName(name);
-    if (!person?.administrator) throw new Refusal('not_found', `there is no administrator "${name}"`);
+    if (!person?.administrator) throw new Refusal('not_found', `there is no administrator "${name}"`, { hint: administratorsAmong(everybody) });
     return { name, secret: (await issueLinkIn(tx, identity, name, 'system')).secret };
   });
   if (link) process.stdout.write(`Sign in as ${link.name}, once, within a day:\n\n  brevet login '${publicAddress}/sign-in#${link.secret}'\n\n`);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
 import { z } from 'zod';
@@ -36,6 +37,16 @@ test('an Idempotency-Key: the same call again is answered as the first time, and
   const refusal = refused(await withKey(they(ada), 'ada-key-2', { ...wish, duration: '9h' }), 422, 'duration_too_long');
   assert.deepEqual(refused(await withKey(they(ada), 'ada-key-2', { ...wish, duration: '9h' }), 422, 'duration_too_long'), refusal);
   await cancel(first.id);
+});
+
+test('a one-time link of somebody else than expected is refused, and still good for whom it is', async () => {
+  const { body } = await they(sam).post<Answer<'issueLink'>>('/api/v1/principals/lea/sign-in-link');
+  const link = body.link.split('#')[1] as string;
+  const ids = await Promise.all([ada, lea].map(async (who) => done(await they(who).get<Answer<'me'>>('/api/v1/me')).id));
+  const publicKey = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' });
+  const signIn = (principal: string | undefined) => world.anonymous('POST', '/api/v1/sign-in/link', { link, publicKey, label: 'x', principal });
+  refused(await signIn(ids[0]), 409, 'conflict');
+  done(await signIn(ids[1]));
 });
 
 test('an Idempotency-Key for something else is a conflict: another body, another object', async () => {

@@ -23,6 +23,20 @@ test("the first administrator's link names the address that people were promised
   assert.equal(link, 'https://brevet.example/sign-in');
 });
 
+test('an unknown administrator: those that there are, are named', async () => {
+  await using database = await testDatabase();
+  const folder = await mkdtemp(join(tmpdir(), 'brevet-first-'));
+  try {
+    const settings = { BREVET_DATA: folder, DATABASE_URL: database.url, BREVET_BROKER_PROCESSES: '0' };
+    await (await spawnServer(settings)).stop();
+    await assert.rejects(spawnServer(settings, ['--admin-link', 'root']), /there is no administrator "root"\n.*Administrators: admin/);
+    await using server = await spawnServer(settings, ['--admin-link', 'admin']);
+    assert.match(server.said(), /Sign in as admin/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test('without one, it names this machine, even where the API listens on all addresses', async () => {
   const { link, port } = await printedLink({ BREVET_HTTP_HOST: '::' });
   assert.equal(link, `http://127.0.0.1:${port}/sign-in`);

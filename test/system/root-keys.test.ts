@@ -79,7 +79,7 @@ test('a rotation beside two servers at work, killed three times: nothing stops, 
   const done = await said<RotatedRootKey>(env, 'rotate');
   assert.deepEqual([done.made, done.left, done.broken], [false, 0, []]);
   assert.ok(done.rewrapped > 0, `the last run had something to do: ${JSON.stringify(left.keys)}`);
-  const retired = await said<{ retired: string[]; deleted: string[] }>(env, 'retire');
+  const retired = await said<{ retired: string[]; deleted: string[] }>(env, 'retire', '--yes');
   assert.deepEqual(retired, { retired: [before.keys[0]?.id], deleted: [before.keys[0]?.id] });
   assert.deepEqual((await readdir(world.data)).filter((name) => name.startsWith('root.key')), ['root.key.2']);
   assert.equal((await stat(join(world.data, 'root.key.2'))).mode & 0o777, 0o600);
@@ -124,7 +124,7 @@ test('beside the embedded store, running and stopped; keys given by BREVET_ROOT_
   const list = await keys(env, ['list']);
   assert.equal(list.code, 0, list.stderr);
   assert.match(list.stdout, new RegExp(`${made.key} +in force: seals +4 own keys, 1 subject key`));
-  await said(env, 'retire');
+  await said(env, 'retire', '--yes');
   const again = stack.use(await spawnServer({ ...env, BREVET_BROKER_PROCESSES: '0' }));
   await again.stop();
 
@@ -139,7 +139,7 @@ test('beside the embedded store, running and stopped; keys given by BREVET_ROOT_
   const second = stack.use(await spawnServer(both));
   const done = await said<RotatedRootKey>(both, 'rotate');
   assert.deepEqual([done.made, done.left], [false, 0]);
-  assert.match((await keys(both, ['retire'])).stdout, /leave only the newest key in BREVET_ROOT_KEY/);
+  assert.match((await keys(both, ['retire', '--yes'])).stdout, /leave only the newest key in BREVET_ROOT_KEY/);
   await second.stop();
   await assert.rejects(spawnServer({ ...given, BREVET_ROOT_KEY: old }), /does not open what this database holds/);
   await stack.use(await spawnServer({ ...given, BREVET_ROOT_KEY: next })).stop();

@@ -25,8 +25,8 @@ export interface ServerProcess extends AsyncDisposable {
 }
 
 /** Starts it on free ports with these settings, and waits until it says that it runs. @throws with its words when it ends instead */
-export async function spawnServer(env: Readonly<Record<string, string>>): Promise<ServerProcess> {
-  const child = spawn(BREVET, ['server'], {
+export async function spawnServer(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<ServerProcess> {
+  const child = spawn(BREVET, ['server', ...args], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_JOURNAL: 'info', ...env },
     cwd: env['BREVET_DATA'] ?? '/',
     stdio: ['ignore', 'pipe', 'pipe'],

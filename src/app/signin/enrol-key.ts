@@ -18,13 +18,17 @@ export interface Enrolled {
   readonly principal: Principal;
 }
 
-/** Spends a one-time link and enrols the caller's key. @throws Refusal `token_spent`, `invalid_input`, `conflict` */
-export function signInByLink(app: App, identity: Identity, link: string, enrolment: Enrolment): Promise<Enrolled> {
+/**
+ * Spends a one-time link and enrols the caller's key. Where somebody is expected, a link of another's stays unspent.
+ * @throws Refusal `token_spent`, `invalid_input`, `conflict`
+ */
+export function signInByLink(app: App, identity: Identity, { link, principal: expected, ...enrolment }: Enrolment & { readonly link: string; readonly principal?: string | undefined }): Promise<Enrolled> {
   const verifier = identity.linkVerifier(link);
   const publicKey = identity.checkSigningKey(enrolment.publicKey);
   return app.store.transaction(async (tx) => {
     const spent = verifier && (await tx.credentials.spendLink(verifier, tx.now));
     if (!spent) throw new Refusal('token_spent', 'this sign-in link was used already, or is too old', { hint: 'An administrator issues a new one: brevet people link NAME' });
+    if (expected !== undefined && expected !== spent.principal) throw new Refusal('conflict', "this sign-in link is somebody else's; it was not spent");
     return await enrol(app, tx, spent.principal, { ...enrolment, publicKey }, 'link', spent.issuedBy);
   });
 }

@@ -3,6 +3,7 @@ import type { RootKeyList, RotatedRootKey } from '../deps.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { escape } from '../output/escape.ts';
 import { table } from '../output/table.ts';
+import { demand } from '../session/prompt.ts';
 import type { Run } from '../session/run.ts';
 import type { Shell } from '../shell.ts';
 
@@ -12,6 +13,8 @@ const STATES: { readonly [S in RootKeyList['keys'][number]['state']]: string } =
   new: 'made, not in force yet',
   retired: 'retired: nothing needs it',
 };
+
+const OLDER_BACKUPS = 'A backup from before the rotation opens with the OLD key only: keep a copy of it for as long as you keep the backup.';
 
 interface Options {
   readonly config?: string;
@@ -38,12 +41,14 @@ export function addRootKeys(shell: Shell): void {
     options: config,
     act: async (run, _, { config: file }) => rotate(run, file ?? null),
   });
-  shell.leaf<Options>(keys, {
+  shell.leaf<Options & { readonly yes?: true }>(keys, {
     use: 'retire',
     about: "Delete old root keys that nothing is sealed under any more\nRun on the server's host, with its settings and as its user. A backup from before the rotation opens with the old key only: keep a copy for as long as you keep the backup.",
-    examples: ['brevet root-key retire'],
-    options: config,
-    act: async (run, _, { config: file }) => {
+    examples: ['brevet root-key retire', 'brevet root-key retire --yes'],
+    options: (command) => config(command).option('--yes', 'do not ask'),
+    act: async (run, _, { config: file, yes }) => {
+      run.note(`This deletes every root key but the newest, for good. ${OLDER_BACKUPS}`);
+      await demand(run, yes, 'Delete the old root keys?');
       const done = await run.deps.rootKeys.retire(file ?? null);
       run.answer(done, () => renderRetired(done));
     },
@@ -57,7 +62,7 @@ async function rotate(run: Run, config: string | null): Promise<ExitCode> {
 }
 
 function renderRotated({ key, rewrapped, broken, left }: RotatedRootKey): string {
-  if (left === 0) return `everything is sealed under root key ${key}; ${rewrapped} values were wrapped anew\nkeep a copy of the new key apart from the database's backup\nnext: brevet root-key retire`;
+  if (left === 0) return `everything is sealed under root key ${key}; ${rewrapped} values were wrapped anew\nkeep a copy of the new key apart from the database's backup\n${OLDER_BACKUPS}\nnext: brevet root-key retire`;
   return [
     `${left} values are not under root key ${key}: keep the keys before`,
     ...broken.slice(0, 20).map((identity) => `does not open: ${escape(identity)}`),

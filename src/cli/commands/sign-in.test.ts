@@ -3,7 +3,7 @@ import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ApiDouble, Refused, sent } from '#test/worlds/api-double.ts';
-import { keyId, me, ana } from '#test/worlds/api-samples.ts';
+import { keyId, me, ana, bo } from '#test/worlds/api-samples.ts';
 import { CliWorld, LINK_SECRET } from '#test/worlds/cli-world.ts';
 
 const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
@@ -60,6 +60,56 @@ test('a spent link leaves the sign-in from before as it was', async () => {
   const ran = await world.run(['login', `${double.url}/sign-in#${LINK_SECRET}`]);
   assert.deepEqual([ran.code, ran.stderr], [6, 'brevet: this link was used already\n  Ask for a new one.\n']);
   assert.equal((await world.run(['whoami'])).code, 0);
+});
+
+test('somebody else is signed in here: refused with words and the link unspent; --replace revokes the old key first', async () => {
+  await using double = await ApiDouble.start({ me: () => me, revokeKey: () => ({}) });
+  await using world = await CliWorld.make();
+  await world.signIn(double);
+  const before = await readFile(join(world.home, 'key.pem'), 'utf8');
+  const boKey = keyId.replace(/1$/, '2') as typeof keyId;
+  double.handlers.signInByLink = ({ body }) => {
+    const { principal, publicKey } = body as { principal?: string; publicKey: string };
+    if (principal !== undefined && principal !== bo.id) throw new Refused(409, 'conflict', "this sign-in link is somebody else's; it was not spent");
+    double.enrol(boKey, publicKey);
+    return { key: boKey, principal: bo };
+  };
+  const link = `${double.url}/sign-in#${LINK_SECRET}`;
+  for (const args of [['login', link], ['login', '--password', 'bo', '--server', double.url], ['login', `http://127.0.0.1:1/sign-in#${LINK_SECRET}`]]) {
+    const ran = await world.run(args, { stdin: 'correct horse\n' });
+    assert.equal(ran.code, 5, ran.stderr);
+    assert.match(ran.stderr, /signed in as ana at http\S+ here.*\n.*BREVET_HOME=FOLDER.*brevet logout.*--replace/);
+  }
+  assert.equal(await readFile(join(world.home, 'key.pem'), 'utf8'), before);
+  assert.deepEqual(double.called('revokeKey'), []);
+  const replaced = await world.run(['login', link, '--replace']);
+  assert.match(replaced.stdout, /signed in as Bo Lind/, replaced.stderr);
+  const revoked = double.called('revokeKey').map((call) => [call.keyId, call.params]);
+  assert.deepEqual(revoked, [[keyId, { id: keyId }]], 'the old key revokes itself');
+  assert.notEqual(await readFile(join(world.home, 'key.pem'), 'utf8'), before);
+});
+
+test('the same person again: the key before is revoked, or it is said that it was not', async () => {
+  await using double = await ApiDouble.start({ me: () => me, revokeKey: () => ({}) });
+  await using world = await CliWorld.make();
+  await world.signIn(double);
+  const again = (n: number) => {
+    double.handlers.signInByLink = ({ body }) => {
+      const key = keyId.replace(/1$/, String(n)) as typeof keyId;
+      double.enrol(key, (body as { publicKey: string }).publicKey);
+      return { key, principal: ana };
+    };
+    return world.run(['login', `${double.url}/sign-in#${LINK_SECRET}`]);
+  };
+  assert.equal((await again(2)).code, 0);
+  assert.equal(sent<{ principal: string }>(double.called('signInByLink')[0]).principal, ana.id);
+  assert.deepEqual(double.called('revokeKey').map((call) => call.params), [{ id: keyId }]);
+  double.handlers.revokeKey = () => {
+    throw new Refused(500, 'internal', 'out of order', '');
+  };
+  const ran = await again(3);
+  assert.equal(ran.code, 0);
+  assert.match(ran.stderr, /ana's key from before, key_\w+2 at .* was not revoked/);
 });
 
 test('a password comes by standard input, never as an argument', async () => {

@@ -23,7 +23,7 @@ export function identityHandlers(deps: ServerDeps): HandlersFor<Names> {
   const idOf = (actor: Actor, name: string) => viewing(app, actor, (directory) => idIn(directory, name));
   const show = (actor: Actor, name: string) => viewing(app, actor, async (directory) => presentPrincipal(directory, await idIn(directory, name)));
   return {
-    signInByLink: async ({ body }) => signedIn(await signInByLink(app, identity, body.link, body)),
+    signInByLink: async ({ body }) => signedIn(await signInByLink(app, identity, body)),
     signInByPassword: async ({ body }) => {
       // E08: guesses are counted by the name they are made on, wherever they come from.
       if (!deps.rateLimit.allow(`password ${body.name}`, 'password')) throw new Refusal('rate_limited', 'too many attempts on this name', { hint: 'Wait a few minutes, or use a sign-in link.' });
