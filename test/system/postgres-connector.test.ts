@@ -56,7 +56,7 @@ async function account(world: PostgresTarget): Promise<void> {
   assert.equal(taken.gone, true, JSON.stringify(taken));
   assert.deepEqual([taken.evidence['sessionsEnded'], taken.evidence['preparedRolledBack'], taken.residue.length >= 2], [3, 1, true]);
   await assert.rejects(raised.query('select * from hr.secrets'));
-  assert.deepEqual(await world.sql("select relacl::text, pg_get_userbyid(relowner) = 'brevet_admin' or pg_get_userbyid(relowner) = 'postgres' as ours from pg_class where relname = 'mine' and relacl::text !~ '(^|,|\\{)=' "), [
+  assert.deepEqual(await world.sql("select relacl::text, pg_get_userbyid(relowner) = 'brevet_estate_0123456789abcdef' as ours from pg_class where relname = 'mine' and relacl::text !~ '(^|,|\\{)=' "), [
     { relacl: (await world.sql("select relacl::text from pg_class where relname = 'mine'"))[0]?.['relacl'], ours: true },
   ]);
   await world.sql('drop table sales.mine; drop function sales.door');

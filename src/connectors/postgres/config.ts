@@ -24,7 +24,7 @@ export interface TargetConfig {
   readonly tls: 'disable' | 'prefer' | 'require' | 'verify-full';
   /** PEM; `null` for the system's authorities. */
   readonly ca: string | null;
-  /** Who gets what a session leaves behind; `null` for the owner of the database it lies in. */
+  /** Who gets what a session leaves behind, if it is no administrator then; `null` for a powerless role of Brevet's own. */
   readonly reassignTo: string | null;
 }
 

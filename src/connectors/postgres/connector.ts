@@ -6,6 +6,7 @@ import { prepareBrokered, provisionBrokered, withdrawBrokered } from './brokered
 import { baseline } from './brokered-prior.ts';
 import { prepareElevation, provisionElevation, withdrawElevation } from './elevation.ts';
 import { listOwned, listStanding, probe } from './inspect.ts';
+import { prepareAccount, reportLent } from './lent-roles.ts';
 import { provisionAccount } from './provision.ts';
 import { describe, within } from './scope-reach.ts';
 import { parseScope, type Scope } from './scope.ts';
@@ -36,7 +37,7 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
     probe: (target) => probe(target, tools),
     async prepare(plan) {
       if (plan.kind === 'temporary_elevation') return prepareElevation(plan, tools);
-      return plan.kind === 'brokered_session' ? prepareBrokered(plan, tools) : {};
+      return plan.kind === 'brokered_session' ? prepareBrokered(plan, tools) : prepareAccount(plan, tools);
     },
     baseline,
     provision(plan, stillMine) {
@@ -44,10 +45,10 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
       if (plan.kind === 'temporary_elevation') return provisionElevation(plan, stillMine, tools);
       return provisionBrokered(plan, tools);
     },
-    withdraw(plan) {
-      if (plan.kind === 'ephemeral_account') return withdrawRole(plan, null, tools);
-      if (plan.kind === 'temporary_elevation') return withdrawElevation(plan, tools);
-      return withdrawBrokered(plan, tools);
+    async withdraw(plan) {
+      if (plan.kind === 'brokered_session') return withdrawBrokered(plan, tools);
+      const taken = await (plan.kind === 'ephemeral_account' ? withdrawRole(plan, null, tools) : withdrawElevation(plan, tools));
+      return reportLent(plan, taken, tools);
     },
     listOwned: (target) => listOwned(target, tools),
     removeOwned: (target, name) => removeOwned(target, name, tools),

@@ -5,6 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { actingAs } from './acting-as.ts';
 import { openTarget, type TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
+import { checkOwners, LENT, readLent } from './lent-roles.ts';
 import { makeRole } from './make-role.ts';
 import { roleByName, type Role } from './marker.ts';
 import { checkReach } from './memberships.ts';
@@ -25,6 +26,7 @@ const PRIOR = z.strictObject({
   account: z.int(),
   accountName: z.string(),
   readAt: z.string(),
+  lent: LENT.default([]),
 });
 type Prior = z.infer<typeof PRIOR>;
 
@@ -42,8 +44,9 @@ export async function prepareElevation(plan: PartPlan, tools: Tools): Promise<Pr
   const account = await accountOf(session, plan);
   await checkMayEnd(session, account.oid);
   await checkReach(session, scope.roles);
+  await checkOwners(session, plan.target, scope, tools);
   await resolveScope(session, scope);
-  return { account: account.oid, accountName: account.name, readAt: await clock(session) };
+  return { account: account.oid, accountName: account.name, readAt: await clock(session), lent: await readLent(session, scope) };
 }
 
 export async function provisionElevation(plan: PartPlan, stillMine: () => Promise<boolean>, tools: Tools): Promise<Provisioned> {

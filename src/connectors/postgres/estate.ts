@@ -1,6 +1,9 @@
 import type { Json } from '#domain/json.ts';
-import type { TargetSession } from './connect.ts';
+import type { Row, TargetSession } from './connect.ts';
+import { disarm } from './disarm.ts';
+import { findHeir, handOver } from './heir.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';
+import type { Role } from './marker.ts';
 import { plainText } from './plain-text.ts';
 import { changePrivileges, heldPrivileges } from './privileges.ts';
 
@@ -11,11 +14,11 @@ const MOST_NAMED = 200;
  * What an account left in the session's database, found, disarmed, and handed to a new owner. Runs in the caller's
  * transaction, when no session of the account is open any more. Answers what was found, for the residue.
  *
- * Handing over alone would be a trap (B15): code runs with its *owner's* rights in SECURITY DEFINER functions, views and
- * rules, so that a planted function would wake up as a superuser's. Hence everything is closed first: nobody but the new
- * owner may reach it, its functions run as their caller, and its triggers on others' tables are off.
+ * Handing over alone would be a trap (B15): code runs with its *owner's* rights in SECURITY DEFINER functions, views, rules,
+ * foreign keys' actions, and expressions that autovacuum evaluates. Hence everything is closed first, and goes to somebody
+ * who can do nothing.
  */
-export async function settleEstate(session: TargetSession, account: { oid: number; name: string }): Promise<readonly Json[]> {
+export async function settleEstate(session: TargetSession, account: Role): Promise<readonly Json[]> {
   const residue: Json[] = [];
   const owned = await session.rows(
     `select i.type, i.identity, d.classid::regclass::text as class, p.prosecdef
@@ -28,24 +31,26 @@ export async function settleEstate(session: TargetSession, account: { oid: numbe
      where d.refclassid = 'pg_authid'::regclass and d.refobjid = $1 and d.deptype = 'o' and coalesce(n.nspname, '') !~ '^pg_(temp|toast)'
      order by i.type, i.identity limit 5001`, [account.oid],
   );
-  const heir = owned.length > 0 ? await heirOf(session) : '';
-  for (const row of owned.slice(0, MOST_NAMED)) {
-    residue.push({
-      kind: row['prosecdef'] === true ? 'security_definer_function' : 'object', type: String(row['type']),
-      name: plainText(row['identity']), newOwner: plainText(heir), closed: true,
-    });
-  }
-  if (owned.length > MOST_NAMED) residue.push({ kind: 'object', more: owned.length - MOST_NAMED });
   if (owned.length > 0) {
-    residue.push(...(await disableTriggers(session, account.oid)));
-    await disarm(session, account.oid);
-    await session.rows(`reassign owned by ${quoteIdentifier(account.name)} to ${quoteIdentifier(heir)}`);
+    // Before the heir is chosen: the account may have granted on its own things to the one that would be.
+    residue.push(...(await disarm(session, account.oid)));
+    const heir = await findHeir(session, account.marker?.installation ?? '');
+    residue.push(...heir.residue, ...owned.slice(0, MOST_NAMED).map((row) => wordsOf(row, heir.name)));
+    if (owned.length > MOST_NAMED) residue.push({ kind: 'object', more: owned.length - MOST_NAMED });
+    await handOver(session, account, heir.name);
   }
   residue.push(...(await removeJobs(session, account.name)));
   if (!session.superuser) await takeOwnGifts(session, account);
   // What is left under its name now are privileges, default privileges and mentions in policies.
   await session.rows(`drop owned by ${quoteIdentifier(account.name)}`);
   return residue;
+}
+
+function wordsOf(row: Row, heir: string): Json {
+  return {
+    kind: row['prosecdef'] === true ? 'security_definer_function' : 'object', type: String(row['type']),
+    name: plainText(row['identity']), newOwner: plainText(heir), closed: true,
+  };
 }
 
 /**
@@ -56,62 +61,6 @@ async function takeOwnGifts(session: TargetSession, account: { oid: number; name
   const held = await heldPrivileges(session, account.oid);
   const given = held.filter(({ grantor, grantable }) => grantor === session.config.user && !grantable);
   await changePrivileges(session, 'revoke', given, account.name);
-}
-
-/** The configured heir, the database's owner, or Brevet's own role when it may not hand things to that one. */
-async function heirOf(session: TargetSession): Promise<string> {
-  const [row] = await session.rows(
-    `select case when pg_has_role(current_user, r.oid, 'member') then r.rolname else current_user end as heir
-     from pg_roles r where r.rolname = coalesce($1, (select pg_get_userbyid(datdba) from pg_database where datname = current_database()))`,
-    [session.config.reassignTo],
-  );
-  return typeof row?.['heir'] === 'string' ? row['heir'] : session.config.user;
-}
-
-/** Triggers on other people's tables that call a function of the account: they would run as whoever changes the table. */
-async function disableTriggers(session: TargetSession, oid: number): Promise<readonly Json[]> {
-  const planted = await session.rows(
-    `select n.nspname, c.relname, t.tgname from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-     join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     where p.proowner = $1 and c.relowner <> $1 and not t.tgisinternal and t.tgenabled <> 'D' order by 1, 2, 3`, [oid],
-  );
-  for (const row of planted) {
-    const table = quoteQualified({ schema: String(row['nspname']), name: String(row['relname']) });
-    await session.rows(`alter table ${table} disable trigger ${quoteIdentifier(String(row['tgname']))}`);
-  }
-  return planted.map((row) => ({
-    kind: 'trigger', name: plainText(row['tgname']), on: plainText(`${String(row['nspname'])}.${String(row['relname'])}`), disabled: true,
-  }));
-}
-
-/** Makes SECURITY DEFINER functions run as their caller, and takes every access of others to what the account owns. */
-async function disarm(session: TargetSession, oid: number): Promise<void> {
-  const routines = await session.rows('select oid::regprocedure::text as sql from pg_proc where proowner = $1 and prosecdef', [oid]);
-  for (const row of routines) await session.rows(`alter routine ${String(row['sql'])} security invoker`);
-  const open = await session.rows(
-    `select 'routine' as place, p.oid::regprocedure::text as routine, null::name as schema, null::name as name, a.grantee
-     from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where p.proowner = $1
-     union
-     select case c.relkind when 'S' then 'sequence' else 'table' end, null, n.nspname, c.relname, a.grantee
-     from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-       lateral (select * from aclexplode(c.relacl) union all select x.* from pg_attribute t, aclexplode(t.attacl) x where t.attrelid = c.oid) a
-     where c.relowner = $1 and c.relkind in ('r','p','v','m','f','S')
-     union
-     select 'schema', null, null, n.nspname, a.grantee from pg_namespace n, aclexplode(n.nspacl) a where n.nspowner = $1`, [oid],
-  );
-  for (const row of open) {
-    if (row['grantee'] === oid) continue;
-    const what = row['place'] === 'routine' ? String(row['routine'])
-      : row['place'] === 'schema' ? quoteIdentifier(String(row['name']))
-      : quoteQualified({ schema: String(row['schema']), name: String(row['name']) });
-    const who = row['grantee'] === 0 ? 'public' : await nameOf(session, row['grantee']);
-    await session.rows(`revoke all on ${String(row['place'])} ${what} from ${who} cascade`);
-  }
-}
-
-async function nameOf(session: TargetSession, oid: unknown): Promise<string> {
-  const [row] = await session.rows('select rolname from pg_roles where oid = $1', [oid]);
-  return row ? quoteIdentifier(String(row['rolname'])) : 'public';
 }
 
 /**

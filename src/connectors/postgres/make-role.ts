@@ -3,6 +3,7 @@ import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { changeTarget, confirmClaim } from './change-target.ts';
 import type { TargetSession } from './connect.ts';
+import { checkOwners } from './lent-roles.ts';
 import { findAccount, isObjectName, mark, roleByName, type Role } from './marker.ts';
 import { checkReach, grantMembership, membershipsOf, revokeMembership } from './memberships.ts';
 import { changePrivileges, heldPrivileges, keyOf, type Privilege } from './privileges.ts';
@@ -34,6 +35,7 @@ export async function makeRole(session: TargetSession, plan: PartPlan, scope: Sc
     refuseOthers(plan, own, stranger);
     const raised = await shape.raises();
     await checkReach(session, scope.roles);
+    await checkOwners(session, plan.target, scope, tools);
     const privileges = await resolveScope(session, scope);
     await session.rows(shape.sql(own !== null));
     const role = await roleByName(session, name);

@@ -1,5 +1,5 @@
 import { Refusal } from '#domain/refusal.ts';
-import type { TargetSession } from './connect.ts';
+import type { Row, TargetSession } from './connect.ts';
 import { quoteIdentifier } from './identifier.ts';
 import { plainText } from './plain-text.ts';
 import { HARMLESS_PREDEFINED } from './scope.ts';
@@ -64,14 +64,22 @@ export async function checkReach(session: TargetSession, roles: readonly string[
   for (const role of roles) {
     if (!rows.some((row) => row['rolname'] === role)) throw new Refusal('target_refused', `there is no role ${plainText(role)} on the target`);
   }
-  for (const row of rows) {
-    const name = String(row['rolname']);
-    const through = row['via'] === name ? '' : ` (reached through ${String(row['via'])})`;
-    const why = row['self'] === true ? 'is Brevet\'s own'
-      : row['powerful'] !== false ? 'is a superuser, or may create roles or databases, replicate, or bypass row security'
-      : name.startsWith('pg_') && !HARMLESS_PREDEFINED.includes(name) ? 'reaches beyond tables'
-      : row['admin'] !== false ? 'could be passed on to others (admin option)'
-      : null;
-    if (why) throw new Refusal('dangerous_scope', plainText(`role ${name}${through} ${why}`), { field: '/roles' });
-  }
+  const fault = rows.map(faultOf).find((one) => one !== null);
+  if (fault) throw new Refusal('dangerous_scope', fault, { field: '/roles' });
+}
+
+/** What makes one of the roles too much to be lent, or to be given what others left, in words; `null` when nothing does. */
+export async function faultOfReach(session: TargetSession, roles: readonly string[]): Promise<string | null> {
+  return (await session.rows(REACH, [roles])).map(faultOf).find((fault) => fault !== null) ?? null;
+}
+
+function faultOf(row: Row): string | null {
+  const name = String(row['rolname']);
+  const through = row['via'] === name ? '' : ` (reached through ${String(row['via'])})`;
+  const why = row['self'] === true ? 'is Brevet\'s own'
+    : row['powerful'] !== false ? 'is a superuser, or may create roles or databases, replicate, or bypass row security'
+    : name.startsWith('pg_') && !HARMLESS_PREDEFINED.includes(name) ? 'reaches beyond tables'
+    : row['admin'] !== false ? 'could be passed on to others (admin option)'
+    : null;
+  return why && plainText(`role ${name}${through} ${why}`);
 }

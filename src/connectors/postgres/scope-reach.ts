@@ -17,6 +17,7 @@ export function within(narrow: Scope, wide: Scope): boolean {
     subset(narrow.functions, wide.functions) &&
     subset(narrow.createIn, wide.createIn) &&
     subset(narrow.roles, wide.roles) &&
+    (narrow.ownerRoles === undefined || wide.ownerRoles !== undefined) &&
     (narrow.readOnly || !wide.readOnly) &&
     narrow.connectionLimit <= wide.connectionLimit
   );
@@ -39,8 +40,11 @@ export function describe(kind: GrantKind, scope: Scope): readonly string[] {
     lines.push(`${some} on columns ${columns.map(shown).join(', ')} of ${shown(table)}${database}`);
   }
   for (const name of scope.functions) lines.push(`runs function ${shown(name)}${database}, every overload of it`);
-  for (const schema of scope.createIn) lines.push(`creates objects in schema ${shown(schema)}${database}; what is left is handed over, closed to everybody else`);
+  for (const schema of scope.createIn) lines.push(`creates objects in schema ${shown(schema)}${database}; what is left is handed to a powerless role, closed to everybody else`);
   for (const role of scope.roles) lines.push(`becomes a member of role ${shown(role)}, with everything that role may do`);
+  if (scope.ownerRoles) {
+    lines.push('WARNING: these roles may own objects and pass privileges on: whoever acts as them can give access to others, or leave code behind, that outlives the grant; it is counted and reported, not taken back');
+  }
   if (scope.verbs.includes('trigger')) lines.push('trigger: may attach code that runs with the rights of whoever changes the table');
   if (scope.readOnly) lines.push('reads only');
   return lines;

@@ -53,6 +53,8 @@ test('what is unknown, contradictory or empty is refused, and where', () => {
   refuses('temporary_elevation', { roles: ['r'], connectionLimit: 3 }, 'invalid_input', '/connectionLimit');
   refuses('brokered_session', { ...d, schemas: ['a'], access: 'read-only' }, 'invalid_input', '');
   refuses('brokered_session', {}, 'invalid_input', '/database');
+  refuses('temporary_elevation', { roles: ['r'], ownerRoles: 'yes' }, 'invalid_input', '/ownerRoles');
+  refuses('ephemeral_account', { ...d, schemas: ['a'], access: 'read-only', ownerRoles: 'allowed' }, 'invalid_input', '/ownerRoles');
   for (const limit of [-1, 1.5, 1e9, '3', null]) refuses('ephemeral_account', { ...d, roles: ['r'], connectionLimit: limit }, 'invalid_input', '/connectionLimit');
 });
 
@@ -114,6 +116,9 @@ test('within never says yes to a scope that reaches further (fast-check)', () =>
   assert.ok(within(parseScope('ephemeral_account', { database: 'd', access: 'read-only', columns: { 'a.t': ['x'] } }), wide));
   assert.ok(!within(parseScope('ephemeral_account', { database: 'e', access: 'read-only', schemas: ['a'] }), wide));
   assert.ok(!within({ ...wide, readOnly: false }, wide), 'read-only sessions stay so');
+  const [lent, owners] = [parseScope('temporary_elevation', { roles: ['r'] }), parseScope('temporary_elevation', { roles: ['r'], ownerRoles: 'allowed' })];
+  assert.deepEqual([within(lent, owners), within(owners, lent), within(owners, owners)], [true, false, true]);
+  assert.deepEqual(parseScope('temporary_elevation', owners), owners);
 });
 
 test('the reach is told in plain words', () => {
@@ -126,4 +131,6 @@ test('the reach is told in plain words', () => {
     'becomes a member of role team, with everything that role may do',
     'trigger: may attach code that runs with the rights of whoever changes the table',
   ]);
+  const owners = describe('temporary_elevation', parseScope('temporary_elevation', { roles: ['team'], ownerRoles: 'allowed' }));
+  assert.match(String(owners.at(-1)), /^WARNING: these roles may own objects .* outlives the grant/);
 });

@@ -28,6 +28,7 @@ const ACCESS: Readonly<Record<'read-only' | 'read-write', readonly Verb[]>> = {
  *     functions: [sales.close_month]      # every overload
  *     createIn: [scratch]                 # may make objects there
  *     roles: [reporting]                  # becomes a member of these existing roles
+ *     ownerRoles: allowed                 # also of such as own objects or may pass privileges on
  *     readOnly: true                      # also tells the server so; enforcement is by privileges
  *     connectionLimit: 3
  */
@@ -41,6 +42,8 @@ export interface Scope {
   readonly functions: readonly string[];
   readonly createIn: readonly string[];
   readonly roles: readonly string[];
+  /** Without it no role is lent that owns objects or holds a grant option: what is done as it outlives the grant. */
+  readonly ownerRoles?: 'allowed';
   readonly readOnly: boolean;
   /** Open sessions at once; 0 where it does not apply. */
   readonly connectionLimit: number;
@@ -75,6 +78,7 @@ const SCOPE = z.strictObject({
   functions: list(qualified),
   createIn: list(name),
   roles: list(name),
+  ownerRoles: z.literal('allowed').optional(),
   readOnly: z.boolean().optional(),
   connectionLimit: z.int().min(0).max(1000).optional(),
 });
@@ -93,7 +97,7 @@ export function parseScope(kind: GrantKind, scope: unknown): Scope & JsonObject 
   const { database, schemas, tables, functions, createIn, roles } = written;
   const onlyReads = verbs.every((verb) => verb === 'select') && functions.length + createIn.length + roles.length === 0;
   const result = {
-    database, verbs, schemas, tables, columns, functions, createIn, roles,
+    database, verbs, schemas, tables, columns, functions, createIn, roles, ...(written.ownerRoles && { ownerRoles: written.ownerRoles }),
     readOnly: written.readOnly ?? (kind === 'ephemeral_account' && onlyReads),
     connectionLimit: written.connectionLimit || (kind === 'ephemeral_account' ? 10 : 0),
   };
@@ -118,6 +122,7 @@ function verbsOf(written: Written): readonly Verb[] {
 }
 
 function checkSense(kind: GrantKind, scope: Scope): void {
+  if (scope.ownerRoles && scope.roles.length === 0) throw invalid('/ownerRoles', 'is about roles, and the scope names none');
   const inDatabase = [...scope.schemas, ...scope.tables, ...Object.keys(scope.columns), ...scope.functions, ...scope.createIn].length;
   if (kind === 'brokered_session') {
     if (inDatabase + scope.roles.length > 0 || scope.readOnly || scope.connectionLimit > 0) {
