@@ -2,6 +2,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { actorContext, knowActor, knowPrincipal, policyPrincipal, type Actor } from './actor.ts';
 import type { App } from './app.ts';
 import { currentPolicies, policyResource } from './ask-policy.ts';
+import { readSimulatedFacts } from './simulated-facts.ts';
 import type { PolicyAction, PolicyContext, PolicySource, Verdict } from './ports/policy.ts';
 
 export interface Simulated {
@@ -20,9 +21,10 @@ const DRAFT = 0;
 
 /**
  * What policy would say of somebody, by the very engine that enforces. Changes nothing.
- * @throws Refusal `not_found` for a name that nobody or nothing bears
+ * @throws Refusal `not_found` for a name that nobody or nothing bears, `invalid_input` for a fact that there is not
  */
 export async function simulatePolicy(app: App, actor: Actor, { action, principal, entitlement, facts, sources }: Simulated): Promise<Verdict> {
+  const set = readSimulatedFacts(facts);
   const asked = await app.store.transaction(async (tx) => {
     await knowActor(tx, actor.id);
     const named = await tx.principals.byName(principal);
@@ -31,11 +33,11 @@ export async function simulatePolicy(app: App, actor: Actor, { action, principal
     const what = entitlement === null ? null : await tx.catalogue.entitlementByName(entitlement);
     if (entitlement !== null && !what) throw new Refusal('not_found', `there is no entitlement "${entitlement}"`, { field: '/entitlement' });
     const usual = { ...actorContext(actor, tx.now), ...(what ? { durationSeconds: what.defaultDuration } : {}) };
-    const context = Object.fromEntries(Object.entries({ ...usual, ...facts }).filter(([, value]) => value !== null)) as unknown as PolicyContext;
+    const context = Object.fromEntries(Object.entries({ ...usual, ...set }).filter(([, value]) => value !== null)) as unknown as PolicyContext;
     return {
       question: { action, principal: policyPrincipal(known), resource: what ? await policyResource(tx, what) : null, context },
-      sources: sources ?? (await currentPolicies(tx)).sources,
+      policies: sources === null ? await currentPolicies(tx) : { version: DRAFT, sources },
     };
   });
-  return app.policy.decide({ version: DRAFT, sources: asked.sources }, asked.question);
+  return app.policy.decide(asked.policies, asked.question);
 }

@@ -56,7 +56,8 @@ export const PolicySet = z.strictObject({
 });
 /** Sources to judge instead of the published ones. */
 const Draft = z.array(z.strictObject({ file: z.string().max(300), text: z.string().max(1_000_000) })).max(200).optional();
-export const LintPolicies = z.strictObject({ sources: Draft });
+/** With a folder's files, names are looked up among what they describe instead of what there is. */
+export const LintPolicies = z.strictObject({ sources: Draft, files: ConfigurationFiles.shape.files.optional() });
 export const Findings = z.strictObject({ findings: z.array(Finding) });
 export const TestPolicies = z.strictObject({
   sources: Draft,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { encodeEntry } from '#log/entry.ts';
@@ -50,7 +50,28 @@ test('G02: a checkpoint kept from before convicts a log that took something back
   await writeFile(join(log, 'checkpoint'), checkpoints[0] ?? '');
   const ran = await world.run(['log', 'verify', log, ...key, '--checkpoint', kept]);
   assert.equal(ran.code, 9);
-  assert.match(ran.stdout, /THE LOG DOES NOT HOLD/);
+  assert.match(ran.stdout, /an old state restored \(size_regression\)\nTHE LOG DOES NOT HOLD/);
+  assert.doesNotMatch(ran.stdout, /two histories/, 'a smaller log may be a restored one');
+});
+
+test('a wrong key, an empty folder, a folder without a key: usage, and no verdict on the log', async () => {
+  await using world = await CliWorld.make();
+  const log = await writeLog(world.folder);
+  const empty = join(world.folder, 'empty');
+  await mkdir(empty);
+  for (const [args, text] of [
+    [[log, '--key', 'foo'], /--key is no key of a log/],
+    [[empty, ...key], /holds no log: there is neither checkpoint nor/],
+    [[join(world.folder, 'nowhere')], /holds no log/],
+  ] as const) {
+    const ran = await world.run(['log', 'verify', ...args]);
+    assert.deepEqual([ran.code, ran.stdout], [2, ''], ran.stderr);
+    assert.match(ran.stderr, text);
+  }
+  await rm(join(log, 'log.vkey'), { force: true });
+  const keyless = await world.run(['log', 'verify', log]);
+  assert.equal(keyless.code, 2);
+  assert.match(keyless.stderr, /there is no log\.vkey in .*, and no key was given/);
 });
 
 test('the same over HTTP; a missing file is missing, a server that is gone is no verdict', async () => {

@@ -1,12 +1,19 @@
 /** Gives the command line the log's verifier. */
 import type { LogVerifier, Verification } from '#cli/deps.ts';
 import { verifyGrant } from '#log/evidence.ts';
+import { EXIT } from '#cli/exit-codes.ts';
+import { Failure } from '#cli/failure.ts';
+import { Malformed } from '#log/malformed.ts';
+import { parseVerifierKey } from '#log/signed-note.ts';
+import type { ReadFile } from '#log/tiles.ts';
 import { readLogFolder } from '#log/log-folder.ts';
 import type { Report } from '#log/report.ts';
 import { verifyLog } from '#log/verifier.ts';
 
 export const verifyLogAt: LogVerifier['verifyLog'] = async (source, { key, checkpoint }) => {
+  if (key !== undefined) demandKey(key);
   const read = 'folder' in source ? readLogFolder(source.folder) : (path: string) => source.read(path);
+  if ('folder' in source) await demandLog(source.folder, read, key);
   const report = await verifyLog({
     read,
     ...(key === undefined ? {} : { vkey: key }),
@@ -16,6 +23,7 @@ export const verifyLogAt: LogVerifier['verifyLog'] = async (source, { key, check
 };
 
 export const verifyGrantBundle: LogVerifier['verifyGrant'] = async (bundle, { key }) => {
+  if (key !== undefined) demandKey(key);
   const report = verifyGrant(Buffer.from(bundle), key === undefined ? {} : { vkey: key });
   const shown = report.entries.map(({ index, entry }) => `entry ${index}: ${entry.at} ${entry.type}`);
   const open = [...report.open].map(([grant, state]) => `grant ${grant} is ${state} in the last entry here: what came later, only the log shows`);
@@ -26,6 +34,23 @@ export const verifyGrantBundle: LogVerifier['verifyGrant'] = async (bundle, { ke
     facts: { ...verification.facts, complete: report.gaps.length === 0 },
   };
 };
+
+/** A slip of the hand is no verdict on the log: it is told before anything is verified. @throws Failure */
+function demandKey(key: string): void {
+  try {
+    parseVerifierKey(key.trim());
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    throw new Failure(EXIT.usage, `--key is no key of a log: ${error.message}`, 'It looks like brevet.local/log+1a2b3c4d+AQ...; brevet log head shows it.');
+  }
+}
+
+async function demandLog(folder: string, read: ReadFile, key: string | undefined): Promise<void> {
+  const keyless = (await read('log.vkey')) === null;
+  // A log whose checkpoint was taken away is judged, not passed over.
+  if (keyless && (await read('checkpoint')) === null) throw new Failure(EXIT.usage, `${folder} holds no log: there is neither checkpoint nor log.vkey in it`, 'A folder of a log holds checkpoint, tile/... and log.vkey, as they stand below /log/ of a server.');
+  if (key === undefined && keyless) throw new Failure(EXIT.usage, `there is no log.vkey in ${folder}, and no key was given`, "Give the log's key with --key.");
+}
 
 function asVerification(report: Report, shown: readonly string[]): Verification {
   const { ok, origin, size, root, checked, trust, firstBad, misbehaviour } = report;
@@ -39,8 +64,9 @@ function asVerification(report: Report, shown: readonly string[]): Verification 
     ok,
     findings: [
       ...good.map((text) => ({ ok: true, text })),
-      ...report.findings.map(({ index, through, message }) => ({ ok: false, text: place(index, through) + message })),
-      ...misbehaviour.map(() => ({ ok: false, text: 'the log signed two histories: publish both checkpoints (--json holds them)' })),
+      ...report.findings.map(({ kind, index, through, message }) => ({ ok: false, text: `${place(index, through)}${message} (${kind})` })),
+      // A smaller log may be a restored one, and is for its operator to explain; two histories are not.
+      ...(report.findings.some(({ kind }) => kind === 'split_view') ? [{ ok: false, text: 'the log signed two histories: publish both checkpoints (--json holds them)' }] : []),
     ],
     facts: { origin, size, root, checked, trust, firstBad, misbehaviour },
   };

@@ -7,15 +7,17 @@ import { lintPolicies } from '#policy/lint.ts';
 import { runPolicyTests } from '#policy/test-cases.ts';
 import { validatePolicies } from '#policy/validate.ts';
 import type { PolicyTools } from '#server/deps.ts';
+import { draftCatalogue } from './draft-catalogue.ts';
 
 /** A draft is judged as the version that none is published under. */
 const DRAFT = 0;
 
 export function policyTools(engine: PolicyEngine): PolicyTools {
   return {
-    async lint(sources, app) {
-      const errors = validatePolicies(sources);
-      return errors.some((one) => one.severity === 'error') ? errors : [...errors, ...lintPolicies(sources, await catalogueOf(app))];
+    async lint(sources, files, app) {
+      const draft = files === null ? null : await draftCatalogue(app, files);
+      const found = [...(draft?.findings ?? []), ...validatePolicies(sources)];
+      return found.some((one) => one.severity === 'error') ? found : [...found, ...lintPolicies(sources, draft?.catalogue ?? (await catalogueOf(app)))];
     },
     test(sources, tests) {
       const { passed, failed, cases } = runPolicyTests(engine, { version: DRAFT, sources }, tests);

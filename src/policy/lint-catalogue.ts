@@ -1,7 +1,7 @@
 import type { PolicyAction, PolicyFinding } from '#app/ports/policy.ts';
 import type { Seconds } from '#domain/duration.ts';
+import { unpassableStage } from '#domain/approval-reach.ts';
 import { formatDuration } from '#domain/duration.ts';
-import { unpassableStage } from './approval-reach.ts';
 import type { Catalogue, CatalogueEntitlement } from './catalogue.ts';
 import type { FindingCode } from './findings.ts';
 import { finding } from './findings.ts';

@@ -1,3 +1,4 @@
+import type { SourceFile } from '#app/configuration/read-files.ts';
 import type { App } from '#app/app.ts';
 import type { Actor } from '#app/actor.ts';
 import type { SessionId } from '#domain/id.ts';
@@ -63,7 +64,8 @@ export interface RecordedStatement {
 }
 
 export interface PolicyTools {
-  lint(sources: readonly PolicySource[], app: App): Promise<readonly PolicyFinding[]>;
+  /** `files`: the folder whose YAML names are looked up in; `null` for what there is. */
+  lint(sources: readonly PolicySource[], files: readonly SourceFile[] | null, app: App): Promise<readonly PolicyFinding[]>;
   test(sources: readonly PolicySource[], tests: readonly PolicySource[]): Answer<'testPolicies'>;
 }
 

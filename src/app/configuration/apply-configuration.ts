@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { configurationApplied, policyPublished } from '#domain/events/administration-events.ts';
+import { unpassableStage } from '#domain/approval-reach.ts';
 import type { Json } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
+import type { PolicyPrincipal } from '../ports/policy.ts';
 import type { Tx } from '../ports/store.ts';
+import { bearerOfErasedName } from '../signin/erased-name.ts';
 import { compareStates, readState, stateHash, wantedState, type Change } from './compare.ts';
-import { readFiles, type ConfigurationFinding, type SourceFile } from './read-files.ts';
+import type { Desired } from './desired.ts';
+import { peopleAfter } from './people-after.ts';
+import { finding, readFiles, type ConfigurationFinding, type SourceFile } from './read-files.ts';
 import { resolve, type Resolved } from './resolve.ts';
 import { write } from './write.ts';
 
@@ -68,12 +73,36 @@ async function told(tx: Tx, { kind, name, change }: Change): Promise<Json> {
 
 async function plan(app: App, tx: Tx, files: readonly SourceFile[]): Promise<{ plan: ConfigurationPlan; resolved: Resolved }> {
   const { desired, findings } = readFiles(files);
-  const people = new Set((await tx.principals.all()).map((one) => one.name));
-  const resolved = resolve(app, desired, people);
+  const standing = new Set((await tx.principals.all()).map((one) => one.name));
+  const resolved = resolve(app, desired, standing);
   const state = await readState(tx);
   const changes = compareStates(state, wantedState(resolved));
+  const people = await peopleAfter(tx, desired);
+  const wider = [...(await erasedNames(app, tx, desired, standing)), ...stuckStages(resolved, people)];
   const policyFindings = desired.policies.length === 0 ? [] : app.policy.validate(desired.policies);
-  return { plan: { changes, findings: [...findings, ...resolved.findings, ...policyFindings], base: stateHash(state) }, resolved };
+  return { plan: { changes, findings: [...findings, ...resolved.findings, ...wider, ...policyFindings], base: stateHash(state) }, resolved };
+}
+
+/** Names are given once (A07): said with its place here, and refused again when somebody is created. */
+async function erasedNames(app: App, tx: Tx, desired: Desired, standing: ReadonlySet<string>): Promise<ConfigurationFinding[]> {
+  const found: ConfigurationFinding[] = [];
+  for (const kind of ['people', 'workloads'] as const) {
+    for (const name of Object.keys(desired[kind])) {
+      if (standing.has(name) || !(await bearerOfErasedName(app, tx, name))) continue;
+      found.push(finding('name_of_erased', `the name "${name}" was somebody's who is erased, and is not given again`, desired.whereIs(kind, name)));
+    }
+  }
+  return found;
+}
+
+/** A warning only: who is in the groups may be about to change. */
+function stuckStages({ desired, entitlements }: Resolved, people: readonly PolicyPrincipal[]): ConfigurationFinding[] {
+  return [...entitlements].flatMap(([name, { stages }]) => {
+    const stuck = unpassableStage(stages, people, null);
+    if (stuck === null) return [];
+    const message = `${name}: the stage "${stuck}" can't be passed: too few different people are in its groups`;
+    return [{ ...finding('stage_unpassable', message, desired.whereIs('entitlements', name, ['stages'])), severity: 'warning' as const }];
+  });
 }
 
 async function demandAdministrator(tx: Tx, actor: Actor): Promise<void> {

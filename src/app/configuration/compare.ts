@@ -127,12 +127,35 @@ function linesOf(was: Plain, will: Plain): string[] {
     const [before, after] = [was[field], will[field]];
     if (before !== undefined && after !== undefined && canonicalJson(before) === canonicalJson(after)) return [];
     if (field === 'text') return textLines(typeof before === 'string' ? before : '', typeof after === 'string' ? after : '');
-    return before === undefined ? [`${field}: ${short(after)}`] : [`${field}: ${short(before)} -> ${short(after)}`];
+    return before === undefined ? [`${field}: ${short(after)}`] : changedWithin(field, before, after);
   });
 }
 
+/** One line for each value that differs, named by its way from the object: `config.port: 55433 -> 55434`. */
+function changedWithin(at: string, before: Json | undefined, after: Json | undefined): string[] {
+  if (before !== undefined && after !== undefined && canonicalJson(before) === canonicalJson(after)) return [];
+  if (isObject(before) && isObject(after)) {
+    return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((field) => changedWithin(`${at}.${field}`, before[field], after[field]));
+  }
+  // Lists of objects (parts, stages) go by their order; lists of names read best as a whole.
+  if (Array.isArray(before) && Array.isArray(after) && [...before, ...after].every(isObject)) {
+    return Array.from({ length: Math.max(before.length, after.length) }, (_, i) => i).flatMap((i) => changedWithin(`${at}.${i}`, before[i], after[i]));
+  }
+  return [`${at}: ${before === undefined ? 'nothing' : short(before)} -> ${after === undefined ? 'nothing' : short(after)}`];
+}
+
+const isObject = (value: Json | undefined): value is { readonly [field: string]: Json } => typeof value === 'object' && value !== null && !Array.isArray(value);
+
 function short(value: Json | undefined): string {
-  return typeof value === 'string' ? value : JSON.stringify(value ?? null);
+  if (typeof value === 'string') return withoutPem(value);
+  return JSON.stringify(value ?? null, (_, inner: unknown) => (typeof inner === 'string' ? withoutPem(inner) : inner));
+}
+
+/** Certificates are told apart by their SHA-256 of their DER, which other tools print as well. */
+function withoutPem(text: string): string {
+  const pem = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]+)-----END/g;
+  const prints = [...text.matchAll(pem)].map(([, what = '', body = '']) => `${what.toLowerCase()} SHA-256 ${createHash('sha256').update(Buffer.from(body, 'base64')).digest('hex')}`);
+  return prints.length === 0 ? text : `(${prints.join(', ')})`;
 }
 
 /** Lines that went and came: enough to see what a policy change does; the files have the rest. */

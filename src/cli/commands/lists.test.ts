@@ -147,6 +147,19 @@ test('findings carry file and line; errors keep apply from applying and end in 9
   assert.equal((await world.run(['plan', join(world.folder, 'missing')])).code, 2);
 });
 
+test('policy lint of a folder sends its YAML as well, for the names; a simulation of a folder names no version', async () => {
+  await using world = await signedIn({ lintPolicies: () => ({ findings: [] }), simulatePolicies: () => ({ verdict: { ...permits, policyVersion: 0 }, explanation: [] }) });
+  const folder = join(world.folder, 'access');
+  await mkdir(folder);
+  await writeFile(join(folder, 'world.yaml'), 'groups: {}\n');
+  await writeFile(join(folder, 'a.cedar'), '// none\n');
+  await writeFile(join(folder, 'a.test.yaml'), 'cases: []\n');
+  assert.equal((await world.run(['policy', 'lint', folder])).code, 0);
+  assert.deepEqual(world.double.called('lintPolicies')[0]?.body, { sources: [{ file: 'a.cedar', text: '// none\n' }], files: [{ path: 'world.yaml', text: 'groups: {}\n' }] });
+  const simulated = await world.run(['policy', 'simulate', folder, '--as', 'ana', '--action', 'request']);
+  assert.match(simulated.stdout, /allowed {2}by the policies of the folder, which are not published/);
+});
+
 test('policy test and simulate send the sources, the tests and the facts', async () => {
   const cases = [{ name: 'staff may ask', file: 'policies/base.test.yaml', line: 3, passed: false, explanation: ['it was refused'] }];
   await using world = await signedIn({ testPolicies: () => ({ passed: 0, failed: 1, cases }), simulatePolicies: () => ({ verdict: refuses, explanation: ['not in staff'] }) });

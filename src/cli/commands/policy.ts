@@ -31,11 +31,11 @@ export function addPolicy(shell: Shell): void {
   });
   shell.leaf(policy, {
     use: 'lint [folder]',
-    about: 'Find mistakes in the policies of a folder, or in the published ones',
+    about: 'Find mistakes in the policies of a folder, or in the published ones\nNames are looked up in the YAML of the folder where it has any, as plan does it; else among what there is. Without .cedar files in the folder: the published policies.',
     examples: ['brevet policy lint ./access', 'brevet policy lint'],
     act: async (run, [folder]) => {
       const client = await run.client();
-      const { findings } = await client.call('lintPolicies', { body: await draft(folder) });
+      const { findings } = await client.call('lintPolicies', { body: folder === undefined ? {} : lintBody(await readConfiguration(folder)) });
       run.answer({ findings }, () => (findings.length === 0 ? run.paint('good', '■ nothing to complain about') : renderFindings(run, findings)));
       return hasErrors(findings) ? EXIT.checkFailed : EXIT.ok;
     },
@@ -57,7 +57,7 @@ export function addPolicy(shell: Shell): void {
     use: 'simulate [folder]',
     about: 'Ask what policy would say\nStarts from the facts of this moment; --set replaces one, --unset takes one away. With a folder: by its policies instead of the published ones. Exit code 3 when it is refused.',
     examples: [
-      'brevet policy simulate --as ana --action request --entitlement orders-read --set durationSeconds=7200',
+      'brevet policy simulate --as ana --action request --entitlement orders-read --set duration=2h',
       'brevet policy simulate ./access --as ana --action autoApprove --entitlement orders-read --unset ticket',
     ],
     options: (command) => {
@@ -66,7 +66,7 @@ export function addPolicy(shell: Shell): void {
         .requiredOption('--as <name>', 'the person or workload who asks')
         .requiredOption('--action <action>', ACTIONS.join(', '))
         .option('--entitlement <name>', 'what it is about')
-        .option('--set <fact=value>', 'a fact of the context, as JSON or text; may be repeated', gather)
+        .option('--set <fact=value>', 'a fact, in the words of policies or of policy tests (duration=2h), as JSON or text; may be repeated', gather)
         .option('--unset <fact>', 'a fact that is not known; may be repeated', gather);
     },
     act: simulate,
@@ -76,6 +76,11 @@ export function addPolicy(shell: Shell): void {
 function sourcesOf(files: readonly LocalFile[]): Pick<BodyIn<'lintPolicies'>, 'sources'> {
   const sources = files.filter(isPolicy).map(({ path, text }) => ({ file: path, text }));
   return sources.length === 0 ? {} : { sources };
+}
+
+function lintBody(files: readonly LocalFile[]): BodyIn<'lintPolicies'> {
+  const objects = files.filter((file) => !isPolicy(file) && !isPolicyTest(file));
+  return { ...sourcesOf(files), ...(objects.length === 0 ? {} : { files: objects.map(({ path, text }) => ({ path, text })) }) };
 }
 
 async function draft(folder: string | undefined): Promise<Pick<BodyIn<'lintPolicies'>, 'sources'>> {
@@ -124,7 +129,7 @@ function readFacts(set: readonly string[], unset: readonly string[]): Facts {
 function renderSimulation(run: Run, { verdict, explanation }: Answer<'simulatePolicies'>): string {
   const { paint } = run;
   return [
-    `${verdict.allowed ? paint('good', '✓ allowed') : paint('bad', '✕ refused')}  ${paint('dim', `policy version ${verdict.policyVersion}`)}`,
+    `${verdict.allowed ? paint('good', '✓ allowed') : paint('bad', '✕ refused')}  ${paint('dim', verdict.policyVersion === 0 ? 'by the policies of the folder, which are not published' : `policy version ${verdict.policyVersion}`)}`,
     ...explanation.map((line) => `  ${escape(line)}`),
     ...verdict.failed.map(({ id, message }) => `  ${paint('bad', '▲')} ${escape(id)} could not be judged: ${escape(message)}`),
   ].join('\n');

@@ -158,3 +158,14 @@ test('connect: a one-time secret as lines for the shell, as an address, as JSON;
   assert.doesNotMatch(plain.stdout, /bvt_/);
   assert.equal(world.double.called('connectionToken').length, 3);
 });
+
+test('a grant that raises an account of the holder: where to sign in is said, by psql and by connect', async () => {
+  const live = activeGrant();
+  const raised = { ...live, connect: null, parts: live.parts.map((part) => ({ ...part, kind: 'temporary_elevation', account: 'ana_dba' })) };
+  await using world = await signedIn({ grants: () => page(raised) });
+  for (const command of ['psql', 'connect']) {
+    const ran = await world.run([command, 'orders-read']);
+    assert.equal(ran.code, 5);
+    assert.match(ran.stderr, /sign in to the target orders with your own account ana_dba/);
+  }
+});

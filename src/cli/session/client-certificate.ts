@@ -50,6 +50,11 @@ export async function privateFolder({ deps: { env } }: Run): Promise<AsyncDispos
  */
 export function connectInfo(grant: Grant): ConnectInfo {
   const { connect } = grant;
+  const own = grant.parts.find((part) => part.kind === 'temporary_elevation' && part.state === 'present');
+  if (connect === null && own) {
+    const account = own.account === null ? '' : ` ${own.account}`;
+    throw new Failure(EXIT.state, `${grant.id} raises your own account: sign in to the target ${own.target.name} with your own account${account}`, 'Not through Brevet: psql with the address, and the password, that you always use. What it may do is more until the grant ends.');
+  }
   if (connect === null) throw new Failure(EXIT.state, `${grant.id} has nothing to connect to`, `brevet show ${grant.id}`);
   const fine = /^[A-Za-z0-9.:-]{1,253}$/.test(connect.host) && !connect.host.startsWith('-') && connect.port > 0 && connect.port < 65_536;
   if (!fine || [connect.database, connect.user].some((each) => each === '' || /[\p{Cc}\p{Cf}]/u.test(each))) {

@@ -51,7 +51,7 @@ export function administrationHandlers(deps: ServerDeps): HandlersFor<Names> {
     },
     async lintPolicies({ actor, body }) {
       const sources = body.sources ?? (await published(actor)).sources;
-      return { findings: (await policyTools.lint(sources, app)).map((finding) => ({ ...finding })) };
+      return { findings: (await policyTools.lint(sources, body.files ?? null, app)).map((finding) => ({ ...finding })) };
     },
     async testPolicies({ actor, body }) {
       return policyTools.test(body.sources ?? (await published(actor)).sources, body.tests);

@@ -1,5 +1,13 @@
-import type { PolicyPrincipal } from '#app/ports/policy.ts';
-import type { CatalogueEntitlement } from './catalogue.ts';
+interface Reviewer {
+  readonly kind: 'person' | 'workload';
+  readonly name: string;
+  readonly groups: readonly string[];
+}
+interface Stage {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly required: number;
+}
 
 /**
  * Whether the stages can be passed without one person, who may be the requester. Each person decides once per request, so the
@@ -7,8 +15,8 @@ import type { CatalogueEntitlement } from './catalogue.ts';
  * @returns the first stage that can't be filled, or `null`
  */
 export function unpassableStage(
-  stages: CatalogueEntitlement['stages'],
-  principals: readonly PolicyPrincipal[],
+  stages: readonly Stage[],
+  principals: readonly Reviewer[],
   without: string | null,
 ): string | null {
   const reviewers = principals.filter(({ kind, name }) => kind === 'person' && name !== without);
