@@ -165,7 +165,7 @@ export async function brevetWorld(options: WorldOptions = {}): Promise<BrevetWor
       };
     },
     async roles() {
-      const { rows } = await target.query("select rolname from pg_roles where rolname like 'brevet\\_%' and rolname <> $1 order by 1", [ADMIN]);
+      const { rows } = await target.query("select rolname from pg_roles where rolname like 'brevet\\_%' and rolname not like 'brevet\\_estate\\_%' and rolname <> $1 order by 1", [ADMIN]);
       return rows.map((row: { rolname: string }) => row.rolname);
     },
     [Symbol.asyncDispose]: () => everything.disposeAsync(),

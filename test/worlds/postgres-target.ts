@@ -106,7 +106,8 @@ export async function startPostgresTarget(options: TestServerOptions & { timeout
         union all select 'schema ' || nspname || ' ' || coalesce((select string_agg(a::text, ',' order by a::text) from aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a), '') from pg_namespace
         union all select 'database ' || datname || (select string_agg(a::text, ',' order by a::text) from aclexplode(coalesce(datacl, acldefault('d', datdba))) a) from pg_database
         union all select 'routine ' || oid::regprocedure || proowner::regrole || coalesce((select string_agg(a::text, ',' order by a::text) from aclexplode(coalesce(proacl, acldefault('f', proowner))) a), '') from pg_proc where oid > 16384
-        union all select 'depends ' || count(*)::text from pg_shdepend where deptype <> 'o' and refobjid > 16384 order by 1`);
+        union all select 'depends ' || count(*)::text from pg_shdepend where deptype <> 'o' and refobjid > 16384
+          and not (classid = 'pg_auth_members'::regclass and objid::text in (select to_jsonb(m) ->> 'oid' from pg_auth_members m where roleid::regrole::text ~ '^brevet_estate_')) order by 1`);
       return rows.map(({ x }) => x).join('\n');
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
