@@ -39,7 +39,7 @@ export function act(world: World, step: Step & Act, tries = TRIES): void {
       (error: unknown) => {
         const code = error instanceof Refusal ? error.code : null;
         world.scheduler.tell(`${step.do} ${'who' in step ? step.who : ''}: ${code ?? String(error)}`);
-        if (code === null || code === 'internal') world.violate('onlyRefusalsLeave', `${step.do}: ${String(error)}`);
+        if ((code === null || code === 'internal') && world.excused('log') < world.scheduler.now) world.violate('onlyRefusalsLeave', `${step.do}: ${String(error)}`);
         if (code === 'unavailable') again();
       },
     );

@@ -23,6 +23,9 @@ export function strike(world: World, step: Step & Fault): void {
     case 'keysDown': return lasting(world, step.ms, (until) => (world.keysDownUntil = until));
     case 'signerDown': return lasting(world, step.ms, (until) => (world.signerDownUntil = until));
     case 'noticesLost': return lasting(world, step.ms, (until) => (world.noticesLostUntil = until));
+    case 'logBroken':
+      world.excuse('log', now + step.ms + BACKOFF_MS);
+      return lasting(world, step.ms, (until) => (world.logBroken = { ...step, until }));
     case 'targetDown': return target(world, step.target, step.ms, AFTER_MS, (one, until) => (one.downUntil = until));
     case 'targetRefuses': return target(world, step.target, step.ms, BACKOFF_MS + 5_000, (one, until) => (one.refusesUntil = until));
     case 'targetFate': return void world.targets[step.target]?.fates.push(...step.fates);
@@ -186,7 +189,8 @@ export function heal(world: World): void {
   const { scheduler } = world;
   scheduler.tell('HEALING');
   world.calm = true;
-  Object.assign(world, { storeDownUntil: 0, keysDownUntil: 0, signerDownUntil: 0, noticesLostUntil: 0 });
+  Object.assign(world, { storeDownUntil: 0, keysDownUntil: 0, signerDownUntil: 0, noticesLostUntil: 0, logBroken: null });
+  world.excuse('log', scheduler.now + BACKOFF_MS);
   world.network.heal();
   world.strikes.length = 0;
   if (world.restoredAt !== null) lowerUnknown(world);

@@ -13,7 +13,7 @@ import { simPolicy } from './policy.ts';
 import { PENDING_LIMIT } from './limits.ts';
 import { Process } from './process.ts';
 import { simAuthority, simIdentity, simSecrets } from './secrets.ts';
-import { connectionLost } from './store/database-error.ts';
+import { connectionLost, databaseError } from './store/database-error.ts';
 import { twinStore, type TwinStore } from './store/twin-store.ts';
 import type { World } from './world.ts';
 
@@ -108,6 +108,8 @@ export class SimNode {
       if (cut > ANSWER_MS) throw connectionLost();
     }
     if (this.#world.storeDown) throw connectionLost();
+    const { logBroken, scheduler } = this.#world;
+    if (what === 'log.insert' && logBroken && logBroken.until > scheduler.now && rng.chance(logBroken.share)) throw databaseError(logBroken.code, null, 'the log takes no entry');
   }
 
   #notice(what: string, run: () => void): void {

@@ -20,6 +20,7 @@ export type Fault =
   | { readonly fault: 'commit'; readonly node: number; readonly fate: 'lost' | 'answer lost' }
   | { readonly fault: 'cut'; readonly node: number; readonly from: 'store' | 'target' | 'broker' | 'broker-target'; readonly target: number; readonly ms: number }
   | { readonly fault: 'storeDown' | 'keysDown' | 'signerDown' | 'noticesLost'; readonly ms: number }
+  | { readonly fault: 'logBroken'; readonly ms: number; readonly share: number; readonly code: string }
   | { readonly fault: 'targetDown' | 'targetRefuses'; readonly target: number; readonly ms: number }
   | { readonly fault: 'targetFate'; readonly target: number; readonly fates: readonly CommitFate[] }
   | { readonly fault: 'clockStep'; readonly ms: number }
@@ -132,7 +133,9 @@ function fault(rng: Rng, nodes: number): Fault {
     case 5: case 6: return { fault: 'commit', node, fate: rng.pick(['lost', 'answer lost']) };
     case 7: case 8: return { fault: 'cut', node, from: rng.pick(['store', 'target', 'broker', 'broker-target']), target, ms: short };
     case 9: return { fault: 'storeDown', ms: short };
-    case 10: return { fault: rng.pick(['keysDown', 'signerDown', 'noticesLost']), ms: short * 2 };
+    // Its disk is full, or a page of it is unreadable.
+    case 10: return rng.chance(0.4) ? { fault: 'logBroken', ms: short, share: rng.pick([0.5, 1, 1]), code: rng.pick(['53100', 'XX001']) }
+      : { fault: rng.pick(['keysDown', 'signerDown', 'noticesLost']), ms: short * 2 };
     case 11: case 12: return { fault: 'targetDown', target, ms: short * 1.5 };
     case 13: return { fault: 'targetRefuses', target, ms: rng.chance(0.3) ? short * 5 : short };
     case 14: case 15: case 16: return { fault: 'targetFate', target, fates: Array.from({ length: 1 + rng.below(3) }, () => rng.pick<CommitFate>(['done', 'answer lost', 'lost', 'late', 'lies', 'lies', 'half'])) };

@@ -60,6 +60,8 @@ export class World {
   keysDownUntil = 0;
   signerDownUntil = 0;
   noticesLostUntil = 0;
+  /** What share of its inserts the log refuses, and the SQLSTATE. */
+  logBroken: { readonly until: number; readonly share: number; readonly code: string } | null = null;
   restoredAt: number | null = null;
   /** What the backup knew: what became of it since then, nobody can tell. */
   restoredGrants: ReadonlySet<string> = new Set();

@@ -47,14 +47,17 @@ export function strangersAreSwept(world: World): string | null {
   return null;
 }
 
-/** What is granted stands: nobody takes a live grant's account away but its removal. */
+/**
+ * What is granted stands: nobody takes a live grant's account away but its removal, and what is due may be gone before its end
+ * is written.
+ */
 export function liveAccountsStand(world: World): string | null {
   const { memory: { tables } } = world;
   for (const id of tables.parts.live) {
     const row = tables.parts.rows.get(id);
     const grant = row && tables.grants.rows.get(row.part.grant);
     if (row?.part.state !== 'present' || row.part.kind !== 'ephemeral_account' || grant?.state !== 'active' || world.tampered.has(row.part.id)) continue;
-    if (world.restoredGrants.has(grant.id)) continue;
+    if (world.restoredGrants.has(grant.id) || world.due.has(grant.id)) continue;
     if (stillHolds(world, row.part) === null) return `${id} of ${grant.id} is live, and its account is gone`;
   }
   return null;
