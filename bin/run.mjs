@@ -1,6 +1,6 @@
 /**
- * What `npm start`, `npm test`, `npm run tour`, `npm run bench` and `npm run faults` run. Works from a bare clone on
- * Node 20 with nothing installed: brings the dependencies as the lockfile says, then hands over to the program on the
+ * What `npm start`, `npm test`, `npm run tour`, `npm run bench`, `npm run sim` and `npm run faults` run. Works from a
+ * bare clone on Node 20 with nothing installed: brings the dependencies as the lockfile says, then hands over to the program on the
  * Node.js that the project pins. Uses nothing but Node itself, because nothing else is there yet.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -21,6 +21,7 @@ const TARGETS = {
   test: { runs: [['test/run.ts']], debian: true },
   tour: { runs: [['src/main/tour.ts']], debian: true },
   bench: { runs: [['bench/run.ts']], debian: true },
+  sim: { runs: [['test/sim/main.ts']] },
   faults: { runs: [['test/faults/run.ts']], debian: true },
   check: { runs: [['node_modules/typescript/bin/tsc', '-p', '.'], ['node_modules/oxlint/bin/oxlint', 'src', 'test', 'bench', 'bin']] },
 };

@@ -19,7 +19,7 @@ export class RequestChanges implements Disposable {
     this.#stop = app.store.listen('requests', (payload) => {
       if (payload !== '' && !concerns(payload as RequestId)) return;
       this.#changed = true;
-      this.#sleep.abort();
+      this.#sleep.abort('woken');
     });
   }
 

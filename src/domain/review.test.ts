@@ -117,6 +117,15 @@ test('the shortest time that anybody agreed to counts', () => {
   assert.equal(agreedDuration(request(), [review(3, 0, { durationSeconds: 9000 })]), 600);
 });
 
+test('property: nobody can lengthen what was asked for, in whatever order they decide', () => {
+  fc.assert(fc.property(fc.array(fc.option(fc.integer({ min: 1, max: 10_000 }), { nil: null }), { maxLength: 8 }), (cuts) => {
+    const given = cuts.map((seconds, n) => review(n + 3, 0, seconds === null ? null : { durationSeconds: seconds }));
+    const agreed = agreedDuration(request(), given);
+    assert.ok(agreed <= 600 && cuts.every((seconds) => seconds === null || agreed <= seconds));
+    assert.equal(agreed, agreedDuration(request(), given.toReversed()));
+  }));
+});
+
 test('the last narrowed scope of a part counts, and leaves other parts alone', () => {
   const [asked, less, least] = [{ verbs: ['select', 'insert'] }, { verbs: ['select'] }, { verbs: [] }];
   const given = [review(3, 0, { scopes: { '0': less } }), review(4, 1, { durationSeconds: 5 }), review(5, 1, { scopes: { '0': least } })];

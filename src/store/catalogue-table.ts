@@ -47,7 +47,8 @@ export function catalogueTable(sql: Sql, now: Date): CatalogueTable {
     setHealth: (id, health) => setHealth(sql, id, health),
     claimSweeps: async (before) => (await sql.rows<{ id: TargetId }>(
       `update brevet.targets set swept_at = $2 where id = any(array(
-         select id from brevet.targets where coalesce(swept_at <= $1, true) and unreachable_since is null and credential is not null
+         select id from brevet.targets
+          where (swept_at is null or swept_at <= $1 or swept_at > $2::timestamptz + ($2::timestamptz - $1::timestamptz)) and unreachable_since is null and credential is not null
           order by id for no key update skip locked)) returning id`, [before, now])).map(({ id }) => id),
     entitlements: async () =>
       (await sql.rows<EntitlementRow>(`select ${ENTITLEMENT} from brevet.entitlements order by name`)).map(entitlementOf),

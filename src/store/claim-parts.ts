@@ -13,10 +13,10 @@ const LANES = { provision: 1, withdraw: 2 } as const;
  * A claim takes milliseconds and never waits for a row (`skip locked`), so it holds nobody up; it belongs in a
  * transaction of its own.
  */
-export async function claimParts(sql: Sql, { work, now, limit, perTarget, claimMs }: ClaimOptions): Promise<readonly ClaimedPart[]> {
+export async function claimParts(sql: Sql, { work, now, limit, perTarget, claimMs, except = [] }: ClaimOptions): Promise<readonly ClaimedPart[]> {
   await sql.run('select pg_advisory_xact_lock($1, $2)', [CLAIMS, LANES[work]]);
   const rows = await sql.rows<PartRow & { sealedSecret: Uint8Array | null }>(CLAIM, [
-    work, now, limit, perTarget, new Date(now.getTime() + claimMs),
+    work, now, limit, perTarget, new Date(now.getTime() + claimMs), except,
   ]);
   return rows.map(({ sealedSecret, ...part }) => ({ part, sealedSecret }));
 }
@@ -35,7 +35,7 @@ const CLAIM = `
     select t.id as target_id,
            $4::bigint - (select count(*) from brevet.grant_parts p where p.work = $1 and p.target_id = t.id and p.claimed_until > $2) as room
       from lanes join brevet.targets t on t.id = lanes.target_id
-     where t.unreachable_since is null
+     where t.unreachable_since is null and t.id <> all($6::text[])
   ), waiting as (
     select w.id, w.due_at, row_number() over (partition by open.target_id order by w.due_at) as turn
       from open cross join lateral (

@@ -11,10 +11,10 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
     return row && grantOf(row);
   };
   /** The oldest of a kind, passing over what somebody else decides on just now. Each has an index of its own. */
-  const lockOldest = async (where: string, order: string, at: Date, limit: number, except: readonly GrantId[] = []) =>
+  const lockOldest = async (where: string, order: string, at: Date, limit: number, except: readonly GrantId[] = [], ...more: readonly Date[]) =>
     (await sql.rows<GrantRow>(
       `select ${GRANT} from brevet.grants where ${where} and id <> all($3) order by ${order} limit $1 for no key update skip locked`,
-      [limit, at, except])).map(grantOf);
+      [limit, at, except, ...more])).map(grantOf);
   return {
     insert: (grant) => insert(sql, grant),
     byId: (id) => one(`select ${GRANT} from brevet.grants where id = $1`, [id]),
@@ -28,7 +28,7 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
     lockStarting: (now, ...rest) => lockOldest(`state = 'scheduled' and start_at <= $2`, 'start_at', now, ...rest),
     lockDue: (now, ...rest) => lockOldest(`state = 'active' and deadline <= $2`, 'deadline', now, ...rest),
     lockStale: (now, ...rest) => lockOldest(`state = 'activating' and activate_by <= $2`, 'activate_by', now, ...rest),
-    lockOverdue: (before, ...rest) => lockOldest(`state = 'revoking' and overdue_at is null and revoke_due_at < $2`, 'revoke_due_at', before, ...rest),
+    lockOverdue: (before, now, limit, except) => lockOldest(`state = 'revoking' and overdue_at is null and ${LATE('$2', '$4')}`, 'revoke_due_at', before, limit, except, now),
     lockFinished: (limit, except) => lockFinished(sql, limit, except),
     revokeAll: (ids, reason, at) => revokeAll(sql, notify, ids, reason, at),
     endAll: async (ids, at) => {
@@ -41,6 +41,9 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
       `select count(*)::integer as n from brevet.grants where principal_id = $1 and state <> 'ended'`, [principal]))?.n ?? 0,
   };
 }
+
+/** A removal is due when it is asked for: one that is due in the future was asked for before the clock went back, and is late by as much. */
+const LATE = (before: string, now: string) => `(revoke_due_at < ${before} or revoke_due_at > ${now}::timestamptz + (${now}::timestamptz - ${before}::timestamptz))`;
 
 async function insert(sql: Sql, g: Grant): Promise<void> {
   await sql.run(
@@ -187,7 +190,7 @@ async function awaiting(sql: Sql, now: Date, overdueBefore: Date): Promise<reado
     `select (select true from brevet.grants where state = 'active' and deadline <= $1 order by deadline limit 1) as due,
             (select true from brevet.sessions where state <> 'ended' and lease_until < $1 order by lease_until limit 1) as lost,
             (select true from brevet.grant_parts where state = 'absent' and not settled order by grant_id limit 1) as finished,
-            (select true from brevet.grants where state = 'revoking' and overdue_at is null and revoke_due_at < $2 order by revoke_due_at limit 1) as overdue,
+            (select true from brevet.grants where state = 'revoking' and overdue_at is null and ${LATE('$2', '$1')} order by revoke_due_at limit 1) as overdue,
             (select true from brevet.grants where state = 'activating' and activate_by <= $1 order by activate_by limit 1) as stale,
             (select true from brevet.grants where state = 'scheduled' and start_at <= $1 order by start_at limit 1) as starting,
             (select true from brevet.requests where state = 'pending' and expires_at <= $1 order by expires_at limit 1) as expired`, [now, overdueBefore]);

@@ -38,11 +38,15 @@ export function partTable(sql: Sql): PartTable {
     },
     wakeTarget: (id, at) => sql.run(
       'update brevet.grant_parts set due_at = $2 where target_id = $1 and work is not null and due_at > $2', [id, at]),
-    targetsToProbe: async (before) => (await sql.rows<{ id: TargetId }>(
+    wakeStranded: (furthest, now) => sql.run(
+      `update brevet.grant_parts set due_at = least(due_at, $2), claimed_until = case when claimed_until <= $1 then claimed_until end
+        where id = any(array(select id from brevet.grant_parts where work is not null and (due_at > $1 or claimed_until > $1)
+                              order by id for no key update skip locked))`, [furthest, now]),
+    targetsToProbe: async () => (await sql.rows<{ id: TargetId }>(
       `select id from brevet.targets t
-        where (checked_at is null or (unreachable_since is not null and checked_at <= $1))
+        where (checked_at is null or unreachable_since is not null)
           and exists (select from brevet.grant_parts p where p.target_id = t.id and p.state <> 'absent')
-        order by checked_at nulls first`, [before])).map(({ id }) => id),
+        order by checked_at nulls first`)).map(({ id }) => id),
     liveObjects: async (names) => new Set((await sql.rows<{ name: string }>(
       `select object_name as name from brevet.grant_parts where object_name = any($1) and state <> 'absent'`, [names])).map(({ name }) => name)),
     sharing: (targets, account) => sql.rows<PartRow>(

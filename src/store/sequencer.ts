@@ -48,11 +48,12 @@ export async function runSequencer(options: SequencerOptions, signal: AbortSigna
   const { monotonic, journal, batch = 5_000, everyMs = 100 } = options;
   let wake = new AbortController();
   let waiting = true;
-  const stop = options.store.listen('log', () => {
+  const rouse = () => {
     waiting = true;
-    wake.abort();
-  });
-  const sleep = (ms: number, until: AbortSignal) => monotonic.sleep(ms, AbortSignal.any([signal, until])).catch(() => undefined);
+    wake.abort('woken');
+  };
+  const stop = options.store.listen('log', rouse);
+  signal.addEventListener('abort', rouse);
   try {
     while (!signal.aborted) {
       wake = new AbortController();
@@ -60,15 +61,16 @@ export async function runSequencer(options: SequencerOptions, signal: AbortSigna
       try {
         const taken = await sequenceBatch(options);
         if (taken !== null && taken >= batch) continue;
-        await sleep(everyMs, signal);
-        if (!waiting) await sleep(POLL_MS - everyMs, wake.signal);
+        await monotonic.sleep(everyMs, signal);
+        if (!waiting) await monotonic.sleep(POLL_MS - everyMs, wake.signal);
       } catch (error) {
         journal.error('the log could not be sequenced', { error: String(error) });
-        await sleep(PAUSE_AFTER_FAILURE_MS, signal);
+        await monotonic.sleep(PAUSE_AFTER_FAILURE_MS, signal);
       }
     }
   } finally {
     stop();
+    signal.removeEventListener('abort', rouse);
   }
 }
 

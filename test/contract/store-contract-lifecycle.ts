@@ -235,12 +235,14 @@ function grantContract(name: string, open: OpenStore): void {
     const has = await use.store.transaction((tx) => held(tx));
     await use.store.transaction(async (tx) => {
       await tx.grants.revokeAll([has.grant.id], 'expired', tx.now);
-      same(await tx.grants.lockOverdue(tx.now, 5), []);
+      same(await tx.grants.lockOverdue(tx.now, tx.now, 5), []);
       assert.deepEqual([await tx.grants.awaiting(tx.now, tx.now), await tx.grants.awaiting(tx.now, later(tx.now, 1))].map((found) => found.includes('overdue')), [false, true]);
-      const [late] = await tx.grants.lockOverdue(later(tx.now, 1), 5);
+      same((await tx.grants.lockOverdue(later(tx.now, -7000), later(tx.now, -2000), 5)).length, 0);
+      same((await tx.grants.lockOverdue(later(tx.now, -65_000), later(tx.now, -60_000), 5)).length, 1, 'the clock went back by a minute');
+      const [late] = await tx.grants.lockOverdue(later(tx.now, 1), later(tx.now, 1), 5);
       assert.ok(late);
       await tx.grants.update({ ...late, overdueAt: tx.now });
-      same(await tx.grants.lockOverdue(later(tx.now, 1), 5), []);
+      same(await tx.grants.lockOverdue(later(tx.now, 1), later(tx.now, 1), 5), []);
       await held(tx);
       same(await tx.entries.counts(), { grants: { revoking: 1, active: 1 }, overdue: 1, sessions: 0, logSize: 0, unreachableTargets: 0 });
       same((await tx.grants.list({ overdue: true }, { before: null, limit: 5 })).map((g) => g.id), [has.grant.id]);

@@ -84,16 +84,16 @@ export function partContract(name: string, open: OpenStore): void {
     const [claimed] = await claim(store, 'provision');
     assert.ok(claimed);
     await store.transaction(async (tx) => {
-      same(await tx.parts.targetsToProbe(tx.now), [id], 'never checked');
+      same(await tx.parts.targetsToProbe(), [id], 'never checked');
       await tx.parts.retry(claimed.part.id, claimed.part.fence, later(tx.now, 60_000), 'down');
       await tx.catalogue.setHealth(id, { checkedAt: tx.now, unreachableSince: tx.now });
       same(await tx.parts.claim({ ...lane, work: 'provision', now: later(tx.now, 60_000) }), []);
-      same(await tx.parts.targetsToProbe(later(tx.now, -1)), []);
-      same(await tx.parts.targetsToProbe(tx.now), [id]);
+      same(await tx.parts.targetsToProbe(), [id]);
       await tx.catalogue.setHealth(id, { unreachableSince: null });
-      same(await tx.parts.targetsToProbe(tx.now), []);
+      same(await tx.parts.targetsToProbe(), []);
       assert.equal(await tx.parts.wakeTarget(id, tx.now), 1);
-      same((await tx.parts.claim({ ...lane, work: 'provision', now: tx.now })).length, 1);
+      same(await tx.parts.claim({ ...lane, work: 'provision', now: tx.now, except: [id] }), [], 'left to others');
+      same((await tx.parts.claim({ ...lane, work: 'provision', now: tx.now, except: [newId('target', tx.now)] })).length, 1);
     });
   });
 }
@@ -132,6 +132,22 @@ export function claimContract(name: string, open: OpenStore): void {
     await store.transaction((tx) => tx.grants.revokeAll([has.grant.id], 'revoked', tx.now));
     await store.transaction((tx) => tx.parts.keepClaims([{ id, fence: fence + 2 }], later(tx.now, 900_000)));
     same((await claim(store, 'withdraw')).length, 1, 'a claim that was lifted stays lifted');
+  });
+
+  test(`${name}: when the clock went back, what it had put off or claimed is due and free`, async () => {
+    await using use = await open();
+    const { store } = use;
+    const [put, held1, , usual] = await store.transaction(async (tx) => [await held(tx), await held(tx), await held(tx), await held(tx)] as const);
+    const all = await claim(store, 'provision', { claimMs: 3_600_000 });
+    const of = (has: typeof put) => all.find(({ part: p }) => p.grant === has.grant.id)?.part ?? assert.fail();
+    await store.transaction(async (tx) => {
+      await tx.parts.retry(of(put).id, of(put).fence, later(tx.now, 3_600_000), 'later');
+      await tx.parts.retry(of(usual).id, of(usual).fence, later(tx.now, 60_000), 'later');
+      same(await tx.parts.wakeStranded(later(tx.now, 4_000_000), tx.now), 0);
+      same(await tx.parts.wakeStranded(later(tx.now, 120_000), tx.now), 3);
+      same((await tx.parts.claim({ ...lane, work: 'provision', now: tx.now })).map(({ part: p }) => p.grant).includes(usual.grant.id), false);
+    });
+    same((await store.transaction((tx) => tx.parts.byId(of(held1).id)))?.fence, of(held1).fence + 1);
   });
 
   test(`${name}: targets take turns`, async () => {

@@ -181,6 +181,8 @@ function catalogueContract(name: string, open: OpenStore): void {
       assert.equal(await tx.catalogue.health(newId('target', tx.now)), null);
       same(await tx.catalogue.claimSweeps(tx.now), [made.id]);
       same(await tx.catalogue.claimSweeps(new Date(tx.now.getTime() - 1)), [], 'claimed');
+      await tx.catalogue.setHealth(made.id, { sweptAt: later(tx.now, 120_000) });
+      same(await tx.catalogue.claimSweeps(later(tx.now, -60_000)), [made.id], 'the clock went back');
       await tx.catalogue.setHealth(made.id, { sweptAt: null, unreachableSince: tx.now });
       same(await tx.catalogue.claimSweeps(tx.now), [], 'it does not answer');
       same(await tx.catalogue.healthOf([made.id, newId('target', tx.now)]), new Map([[made.id, { ...(await tx.catalogue.health(made.id)), hasCredential: true }]]));

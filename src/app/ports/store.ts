@@ -146,7 +146,7 @@ export interface CatalogueTable {
   healthOf(ids: readonly TargetId[]): Promise<ReadonlyMap<TargetId, TargetHealth & { readonly hasCredential: boolean }>>;
   setHealth(id: TargetId, health: Partial<TargetHealth>): Promise<void>;
   /**
-   * Targets with a credential, not known to be down, last swept before `before`: they count as swept from now on, so that
+   * Targets with a credential, not known to be down, last swept before `before`, or by a clock that has gone back since: they count as swept from now on, so that
    * exactly one of several who ask at once is answered with each.
    */
   claimSweeps(before: Date): Promise<readonly TargetId[]>;
@@ -231,8 +231,8 @@ export interface GrantTable {
   lockDue(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `activating` past their window. */
   lockStale(now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
-  /** Locks, skipping locked: `revoking`, due before `before`, not yet marked overdue. */
-  lockOverdue(before: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
+  /** Locks, skipping locked: `revoking`, due before `before`, or by a clock that has gone back since as far ahead of now, not yet marked overdue. */
+  lockOverdue(before: Date, now: Date, limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /** Locks, skipping locked: `revoking` with every part absent and no live session. */
   lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /**
@@ -259,6 +259,8 @@ export interface ClaimOptions {
   /** Most to have claimed at a time on one target, over all nodes. */
   readonly perTarget: number;
   readonly claimMs: number;
+  /** Targets that this node leaves to others. */
+  readonly except?: readonly TargetId[];
 }
 
 export interface ClaimedPart {
@@ -289,8 +291,13 @@ export interface PartTable {
   due(id: PartId, work: 'provision' | 'withdraw', at: Date): Promise<void>;
   /** When a target answers again: everything it owes is due now. */
   wakeTarget(id: TargetId, at: Date): Promise<number>;
+  /**
+   * After the store's clock went back: what is due, or claimed, beyond `furthest`, which nothing ever is, is due now and
+   * free. Passes over what is locked. Answers how much.
+   */
+  wakeStranded(furthest: Date, now: Date): Promise<number>;
   /** Targets that are marked unreachable or were never checked, and owe or hold something. */
-  targetsToProbe(before: Date): Promise<readonly TargetId[]>;
+  targetsToProbe(): Promise<readonly TargetId[]>;
   /** Those of these objects' names that a live (not absent) part claims, on whatever target: two may be on one server. */
   liveObjects(names: readonly string[]): Promise<ReadonlySet<string>>;
   /** Live parts that sign in as a stored account of one of these targets, in order of age. */

@@ -85,7 +85,7 @@ const STEPS = [
   // Sessions whose broker has not been heard of: it died, and took its connections with it.
   stepOf<Session>({ what: 'lost', lock: (tx, ...rest) => tx.sessions.lockLost(tx.now, ...rest), move: endLostSessions }),
   stepOf<Grant>({ what: 'finished', lock: (tx, ...rest) => tx.grants.lockFinished(...rest), move: finishRemoved }),
-  stepOf<Grant>({ what: 'overdue', lock: (tx, ...rest) => tx.grants.lockOverdue(overdueBefore(tx), ...rest), move: markOverdue }),
+  stepOf<Grant>({ what: 'overdue', lock: (tx, ...rest) => tx.grants.lockOverdue(overdueBefore(tx), tx.now, ...rest), move: markOverdue }),
   stepOf<Grant>({ what: 'stale', lock: (tx, ...rest) => tx.grants.lockStale(tx.now, ...rest), move: async (_app, tx, stale) => void (await takeAway(tx, stale, 'activation_failed', 'system', null)) }),
   stepOf<Grant>({ what: 'starting', lock: (tx, ...rest) => tx.grants.lockStarting(tx.now, ...rest), move: startGrants }),
   stepOf<AccessRequest>({ what: 'expired', lock: (tx, ...rest) => tx.requests.lockExpired(tx.now, ...rest), move: expireRequests }),

@@ -36,6 +36,9 @@ export async function openAttempt(app: App, tx: Tx, { part }: ClaimedPart, deadl
   return { grant, part, connector, plan };
 }
 
+/** Whether the target answered: `over`, or not. */
+export type Ended = 'over' | 'unanswered';
+
 /** What went wrong, for the operator and the grant's page: a refusal's own words, never a stranger's stack. */
 export function whatWentWrong(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof Refusal) return { code: error.code, message: error.message };
@@ -47,8 +50,11 @@ export function backoffMs(attempts: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(attempts, 6));
 }
 
-/** Puts a failed attempt back, with what it read, if it got so far. An unreachable target closes its lanes until a probe gets through. */
-export async function putBack(app: App, attempt: { part: GrantPart; target: string; evidence?: JsonObject }, error: unknown): Promise<void> {
+/**
+ * Puts a failed attempt back, with what it read, if it got so far. An unreachable target closes its lanes until a probe gets
+ * through. Answers how it ended, for the lane.
+ */
+export async function putBack(app: App, attempt: { part: GrantPart; target: string; evidence?: JsonObject }, error: unknown): Promise<Ended> {
   const { part } = attempt;
   const { code, message } = whatWentWrong(error);
   const unreachable = code === 'target_unreachable';
@@ -61,5 +67,6 @@ export async function putBack(app: App, attempt: { part: GrantPart; target: stri
     const wait = unreachable ? 1000 : backoffMs(part.attempts);
     await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`, attempt.evidence);
   });
+  return unreachable ? 'unanswered' : 'over';
 }
 

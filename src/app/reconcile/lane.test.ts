@@ -6,16 +6,17 @@ import { catalogue, held, monotonic } from '#test/worlds/store-world.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart } from '../ports/store.ts';
 import { runLane } from './lane.ts';
+import { reachOf } from './reach.ts';
 import type { Wake } from './reconciler.ts';
 
 const OPTIONS = { concurrency: 2, perTarget: 8, sweepEveryMs: 60_000 };
 const sleepyWake: Wake = { count: () => 0, now: () => undefined, wait: (ms) => sleep(Math.min(ms, 50)), stop: () => undefined };
 
 /** A lane of its own, as another process would run it; stops with `stop`. */
-function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number) {
+function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, reach = reachOf(monotonic)) {
   const halt = new AbortController();
   const app = { store, journal: quiet, monotonic } as Pick<App, 'store' | 'journal' | 'monotonic'> as App;
-  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', attempt: (_, claimed) => attempt(claimed) }, halt.signal, claimMs);
+  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach, attempt: (_, claimed) => attempt(claimed).then(() => 'over' as const) }, halt.signal, claimMs);
   return {
     stop: async () => {
       halt.abort();

@@ -1,6 +1,8 @@
 import type { App } from '../app.ts';
 import type { ClaimedPart } from '../ports/store.ts';
 import { loop } from './loop.ts';
+import type { Ended } from './attempt.ts';
+import type { Reach } from './reach.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
 
 /** A worker that died frees its claim after this; one that lives says so three times as often. */
@@ -17,7 +19,8 @@ const MOST_TIMES = 16;
 export interface Lane {
   readonly work: ClaimedPart['part']['work'] & string;
   /** Never rejects for what a target does. */
-  readonly attempt: (app: App, claimed: ClaimedPart) => Promise<void>;
+  readonly attempt: (app: App, claimed: ClaimedPart) => Promise<Ended>;
+  readonly reach: Reach;
 }
 
 interface Running {
@@ -35,6 +38,7 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   const beating = beat(app, claimMs / 3, over.signal, () => void keepClaims(app, younger(STUCK_MS), claimMs));
   const start = (claimed: ClaimedPart) => {
     const run: Promise<void> = lane.attempt(app, claimed)
+      .then((ended) => (ended === 'unanswered' ? lane.reach.lost(claimed.part.target) : undefined))
       .catch((error: unknown) => app.journal.error('an attempt was lost', { part: claimed.part.id, message: String(error).slice(0, 300) }))
       .finally(() => {
         running.delete(run);
@@ -45,7 +49,7 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   await loop(app, lane.work, signal, async () => {
     const seen = wake.count();
     const free = Math.max(0, Math.min(concurrency - younger(SLOW_MS).length, concurrency * MOST_TIMES - running.size));
-    const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs }));
+    const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs, except: lane.reach.unanswered() }));
     claimed.forEach(start);
     if (claimed.length < free || free === 0) await wake.wait(POLL_MS, seen);
   });

@@ -7,7 +7,7 @@ import type { Provisioned } from '../ports/connector.ts';
 import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
-import { openAttempt, putBack, whatWentWrong, type Attempt } from './attempt.ts';
+import { openAttempt, putBack, whatWentWrong, type Attempt, type Ended } from './attempt.ts';
 import { earlierReading } from './shared-account.ts';
 
 /** Trying again won't help: the plan itself is wrong. */
@@ -21,18 +21,20 @@ const CLOCK_SEEN_MS = 60_000;
  * the target is read back, and only then the part counts as present. With the last part the grant is active, and the
  * clock of the requester's time has started at this attempt.
  */
-export async function provisionPart(app: App, claimed: ClaimedPart): Promise<void> {
+export async function provisionPart(app: App, claimed: ClaimedPart): Promise<Ended> {
   const { part } = claimed;
   try {
     const attempt = await planAttempt(app, claimed);
-    if (!attempt) return;
+    if (!attempt) return 'over';
     const stillMine = () => app.store.transaction((tx) => tx.parts.holds(part.id, part.fence, 'provision'));
     const made = await attempt.connector.provision(attempt.plan, stillMine);
     await app.store.transaction((tx) => settle(app, tx, attempt, made));
+    return 'over';
   } catch (error) {
     const { code } = whatWentWrong(error);
-    if (HOPELESS.includes(code as RefusalCode)) await giveUp(app, part, error);
-    else await putBack(app, { part, target: part.target }, error);
+    if (!HOPELESS.includes(code as RefusalCode)) return await putBack(app, { part, target: part.target }, error);
+    await giveUp(app, part, error);
+    return 'over';
   }
 }
 
@@ -63,7 +65,8 @@ async function planAttempt(app: App, claimed: ClaimedPart): Promise<Attempt | nu
 async function clockIsRight(app: App, tx: Tx, target: TargetId): Promise<boolean> {
   const health = await tx.catalogue.health(target);
   if (!health?.checkedAt || health.unreachableSince || health.skewMs === null) return false;
-  return tx.now.getTime() - health.checkedAt.getTime() < CLOCK_SEEN_MS && Math.abs(health.skewMs) <= app.limits.clockSkewMs;
+  const age = tx.now.getTime() - health.checkedAt.getTime();
+  return age >= 0 && age < CLOCK_SEEN_MS && Math.abs(health.skewMs) <= app.limits.clockSkewMs;
 }
 
 /** B06: a target whose clock is off would end its own net at the wrong time. */
@@ -94,7 +97,9 @@ async function settle(app: App, tx: Tx, { grant: before, part, plan }: Attempt, 
   if (grant.state === 'active') return;
   const parts = await tx.parts.ofGrant(grant.id);
   if (!parts.every((other) => other.state === 'present')) return;
-  const deadline = new Date(Math.min(...parts.map((other) => other.deadline?.getTime() ?? plan.deadline.getTime())));
+  // Never longer from now than was agreed, even when the clock went back since the attempt began.
+  const latest = tx.now.getTime() + grant.durationSeconds * 1000;
+  const deadline = new Date(Math.min(latest, ...parts.map((other) => other.deadline?.getTime() ?? plan.deadline.getTime())));
   if (deadline <= tx.now) {
     await takeAway(tx, [grant], 'activation_failed', 'system', null);
     return;

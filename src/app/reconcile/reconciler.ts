@@ -5,6 +5,7 @@ import { runLane } from './lane.ts';
 import { loop } from './loop.ts';
 import { PROBE_EVERY_MS, probeTargets } from './probe-targets.ts';
 import { provisionPart } from './provision-part.ts';
+import { reachOf } from './reach.ts';
 import { sweepTargets } from './sweep-target.ts';
 import { withdrawPart } from './withdraw-part.ts';
 import { DueUnwritten } from './withdraw-unwritten.ts';
@@ -31,13 +32,14 @@ export async function runReconciler(app: App, options: ReconcilerOptions, signal
   const [wake, withdraw, provision] = [wakeUp(app, signal, () => true), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets)];
   const aside = new Aside(app.monotonic);
   const unwritten = new DueUnwritten(app);
+  const reach = reachOf(app.monotonic);
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
   try {
     await Promise.all([
       loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes })),
-      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart }, signal),
-      runLane(app, options, provision, { work: 'provision', attempt: provisionPart }, signal),
-      every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app)),
+      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach }, signal),
+      runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach }, signal),
+      every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app, reach)),
       every(app, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
       every(app, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
     ]);
@@ -72,7 +74,7 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
     async wait(ms, seen) {
       if (signal.aborted || count !== seen) return;
       const woken = new AbortController();
-      const done = () => woken.abort();
+      const done = () => woken.abort('woken');
       sleepers.add(done);
       await app.monotonic.sleep(Math.max(1, ms), woken.signal);
       sleepers.delete(done);

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
-import { openAttempt, putBack, type Attempt } from './attempt.ts';
+import { openAttempt, putBack, type Attempt, type Ended } from './attempt.ts';
 import { sessionsOnAccount } from './shared-account.ts';
 import { withdrawUnwritten } from './withdraw-unwritten.ts';
 
@@ -16,7 +16,7 @@ const LAPSE_MS = 2000;
  * Takes one claimed part away from its target and believes nothing but what it reads back. Anything short of that is
  * tried again, for ever.
  */
-export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void> {
+export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<Ended> {
   const { part } = claimed;
   try {
     const attempt = await app.store.transaction((tx) => planRemoval(app, tx, claimed)).catch(async (error: unknown) => {
@@ -24,7 +24,7 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
       if (part.kind !== 'brokered_session') await withdrawUnwritten(app, part);
       throw error;
     });
-    if (!attempt) return;
+    if (!attempt) return 'over';
     const taken = await attempt.connector.withdraw(attempt.plan);
     const residue = together(foundBefore(part), taken.residue);
     if (!taken.gone) {
@@ -39,8 +39,9 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<void
       await tx.sessions.letLapse(part.grant, part.id, new Date(tx.now.getTime() + LAPSE_MS));
       await tx.notify('work', 'advance');
     });
+    return 'over';
   } catch (error) {
-    await putBack(app, { part, target: part.target }, error);
+    return await putBack(app, { part, target: part.target }, error);
   }
 }
 
