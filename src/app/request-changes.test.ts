@@ -12,16 +12,16 @@ import { untilSettled } from './request-changes.ts';
 
 /** Tells of a change of `payload()` every `ms`, until the disposal. */
 function chatter(store: Store, ms: number, payload: () => string): AsyncDisposable {
-  let on = true;
+  const over = new AbortController();
   const talking = (async () => {
-    while (on) {
+    while (!over.signal.aborted) {
       await store.transaction((tx) => tx.notify('requests', payload()));
       await sleep(ms);
     }
   })();
   return {
     async [Symbol.asyncDispose]() {
-      on = false;
+      over.abort();
       await talking;
     },
   };

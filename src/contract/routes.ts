@@ -50,7 +50,7 @@ export const ROUTES = {
   reviewRequest: route({ method: 'POST', path: '/api/v1/requests/:id/reviews', access: 'person', summary: 'Approve or deny a request', params: ById(RequestId), body: access.NewReview, answer: access.AccessRequest }),
 
   // Holding
-  grants: route({ method: 'GET', path: '/api/v1/grants', access: 'signed_in', summary: 'Grants: mine, live ones that I may revoke as a reviewer, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'reviewed', 'all']).default('mine'), live: z.enum(['true', 'false']).optional(), overdue: z.enum(['true', 'false']).optional(), person: Name.optional(), target: Name.optional() }), answer: page(access.Grant) }),
+  grants: route({ method: 'GET', path: '/api/v1/grants', access: 'signed_in', summary: 'Grants: mine, live ones that I may revoke as a reviewer, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'reviewed', 'all']).default('mine'), live: z.enum(['true']).optional(), overdue: z.enum(['true']).optional(), person: Name.optional(), target: Name.optional() }), answer: page(access.Grant) }),
   grant: route({ method: 'GET', path: '/api/v1/grants/:id', access: 'signed_in', summary: 'One grant', params: ById(GrantId), query: z.strictObject({ waitSeconds: z.coerce.number().int().min(0).max(60).default(0) }), answer: access.Grant }),
   extendGrant: route({ method: 'POST', path: '/api/v1/grants/:id/extend', access: 'signed_in', summary: 'Ask for more time: a new decision', params: ById(GrantId), body: access.Extension, answer: access.AccessRequest }),
   finishGrant: route({ method: 'POST', path: '/api/v1/grants/:id/finish', access: 'signed_in', summary: 'Give my access back', params: ById(GrantId), answer: access.Grant }),
@@ -60,7 +60,7 @@ export const ROUTES = {
   authority: route({ method: 'GET', path: '/api/v1/authority', access: 'public', summary: "The certificate of Brevet's authority", answer: z.strictObject({ certificate: z.string() }) }),
 
   // Sessions
-  sessions: route({ method: 'GET', path: '/api/v1/sessions', access: 'signed_in', summary: 'Sessions: mine, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'all']).default('mine'), live: z.enum(['true', 'false']).optional(), grant: GrantId.optional() }), answer: page(access.Session) }),
+  sessions: route({ method: 'GET', path: '/api/v1/sessions', access: 'signed_in', summary: 'Sessions: mine, or all for administrators', query: z.strictObject({ ...PageQuery.shape, view: z.enum(['mine', 'all']).default('mine'), live: z.enum(['true']).optional(), grant: GrantId.optional() }), answer: page(access.Session) }),
   endSession: route({ method: 'POST', path: '/api/v1/sessions/:id/end', access: 'signed_in', summary: 'End a session now', params: ById(SessionId), answer: access.Session }),
   endSessions: route({ method: 'POST', path: '/api/v1/sessions/end', access: 'administrator', summary: 'End every session of a person, or on a target', body: z.strictObject({ person: Name.optional(), target: Name.optional() }), answer: z.strictObject({ sessions: z.int() }) }),
   recording: route({ method: 'GET', path: '/api/v1/sessions/:id/recording', access: 'signed_in', summary: 'What was done in a session', params: ById(SessionId), query: access.RecordingQuery, answer: access.SessionRecording }),

@@ -15,6 +15,8 @@ export interface Diagnosed {
   readonly version: string;
   readonly store: string;
   readonly rootKeys: LoadedKeys;
+  /** Who hands calls on without being named in the settings. */
+  readonly unnamedProxy: () => string | null;
   readonly broker: () => { readonly port: number; readonly processes: number; readonly certificate: Pick<ServerCertificate, 'notAfter' | 'renewAt'> | null } | null;
 }
 
@@ -37,6 +39,8 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   if (!policies) say('policies', 'error', 'none are published: nothing can be granted', 'brevet apply FOLDER');
   else if (findings.length > 0) say('policies', 'warning', `version ${policies.version}, with ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}`, 'brevet policy lint tells which.');
   else say('policies', 'ok', `version ${policies.version}`);
+  const proxy = of.unnamedProxy();
+  if (proxy !== null) say('proxies', 'warning', `calls come with X-Forwarded-For, last from ${proxy}, and no proxy is configured: whoever comes through it has one address and shares its bounds`, `If a proxy of yours is there: BREVET_PROXIES=${proxy}. If not, somebody claims another address in vain.`);
   const broker = of.broker();
   if (broker) say('broker', 'ok', `${broker.processes} processes on port ${broker.port}`);
   if (broker?.certificate) checks.push(certificateCheck(broker.certificate, await app.store.transaction(async (tx) => tx.now)));

@@ -5,8 +5,8 @@ import { BadRecording, RecordingReader, type StatementRow } from '#brokers/postg
 import { describeText } from '#contract/free-text.ts';
 import { renderVerdict } from '#policy/render-verdict.ts';
 import type { RecordedStatement, RecordingReading, ServerDeps } from '#server/deps.ts';
+import { knownKeys } from '#server/known-keys.ts';
 import { rateLimit } from '#server/rate-limit.ts';
-import { clientAddress, type ClientAddress } from '#signin/client-address.ts';
 import { verifyRequest } from '#signin/request-signature.ts';
 import { logTools } from './log-tools.ts';
 import { metrics } from './metrics.ts';
@@ -22,6 +22,7 @@ export interface EdgeParts {
   readonly settings: Settings;
   readonly version: string;
   readonly broker: ServerDeps['broker'];
+  readonly clientAddress: ServerDeps['clientAddress'];
   readonly diagnose: ServerDeps['diagnose'];
 }
 
@@ -34,7 +35,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     app, identity, version, addresses,
     authority: keys.authority,
     wording: { explain: renderVerdict, escape: (text) => (describeText(text).flags.some((flag) => flag !== 'non_ascii') ? describeText(text).display : null) },
-    clientAddress: behindProxies(settings),
+    clientAddress: parts.clientAddress,
     verifyRequest: (message, now, publicKeyOf) => verifyRequest(message, { now, publicKeyOf, authorities: addresses.map((one) => new URL(one).host) }),
     broker: parts.broker,
     readRecording: readStatements,
@@ -44,6 +45,7 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
     metrics: metrics(app),
     publicLog: settings.log.public,
     rateLimit: rateLimit({ public: { burst: 60, perSecond: 1 }, signed_in: { burst: 400, perSecond: 100 }, password: { burst: 10, perSecond: 1 / 30 }, unverified: { burst: 500, perSecond: 10 }, log: { burst: 400, perSecond: 100 } }, () => performance.now()),
+    knownKeys: knownKeys(() => performance.now()),
     newTrace: () => Buffer.from(random.bytes(6)).toString('hex'),
   };
   return {
@@ -56,11 +58,6 @@ export function serverDeps(parts: EdgeParts): { readonly deps: ServerDeps; liste
       for (const name of names) if (!addresses.includes(name)) addresses.push(name);
     },
   };
-}
-
-/** @throws Refusal `invalid_configuration` */
-export function behindProxies({ proxies }: Settings): ClientAddress {
-  return clientAddress(proxies.split(',').map((one) => one.trim()).filter(Boolean));
 }
 
 /** A recording as rows; one that was tampered with on its way tells so instead of showing half. */

@@ -16,7 +16,8 @@ import { httpServer } from '#server/http-server.ts';
 import { postgresStore } from '#store/postgres-store.ts';
 import { runSequencer, sqlRoll } from '#store/sequencer.ts';
 import { diagnose } from './diagnose.ts';
-import { behindProxies, serverDeps } from './server-deps.ts';
+import { heedProxies, type HeededProxies } from './heed-proxies.ts';
+import { serverDeps } from './server-deps.ts';
 import { checkpointSigner, tree } from './log-tools.ts';
 import { openBrokers } from './open-brokers.ts';
 import { openStore } from './open-store.ts';
@@ -45,7 +46,7 @@ export interface RunningServer {
 export async function startServer(settings: Settings, children: Children = new Set()): Promise<RunningServer> {
   const journal = openJournal(settings.journal);
   const version = versionOf();
-  await refuseEarly(settings);
+  const proxies = await refuseEarly(settings);
   await using opening = new AsyncDisposableStack();
   const opened = await openStore(settings, version, journal, children);
   opening.defer(opened.close);
@@ -80,9 +81,9 @@ export async function startServer(settings: Settings, children: Children = new S
   if (shown) opening.defer(() => shown.stop());
 
   const deps = serverDeps({
-    app, identity, keys, settings, version,
+    app, identity, keys, settings, version, clientAddress: proxies.clientAddress,
     broker: () => (brokers ? { host: settings.broker.name, port: brokers.port } : null),
-    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
+    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, unnamedProxy: proxies.unnamed, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
   });
   const http = await httpServer(deps.deps);
   const address = await listen(http, settings);
@@ -112,7 +113,8 @@ async function listen(http: Awaited<ReturnType<typeof httpServer>>, settings: Se
 }
 
 /** What is wrong in itself is refused before anything is made. */
-async function refuseEarly(settings: Settings): Promise<void> {
-  behindProxies(settings);
+async function refuseEarly(settings: Settings): Promise<HeededProxies> {
+  const proxies = heedProxies(settings);
   if (settings.rootKey !== null) await loadGivenKeys(settings.rootKey, 'BREVET_ROOT_KEY');
+  return proxies;
 }

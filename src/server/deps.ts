@@ -5,6 +5,7 @@ import type { SessionId } from '#domain/id.ts';
 import type { Authority, Identity } from '#app/ports/identity.ts';
 import type { PolicySource, PolicyFinding } from '#app/ports/policy.ts';
 import type { Answer, Body, Params, Query, RouteName, ROUTES } from '#contract/routes.ts';
+import type { KnownKeys } from './known-keys.ts';
 import type { BrokerAddress } from './present/present-grant.ts';
 import type { Wording } from './present/present-request.ts';
 
@@ -30,6 +31,7 @@ export interface ServerDeps {
   /** Whether anybody may read the log's tiles; otherwise whoever is signed in. */
   readonly publicLog: boolean;
   readonly rateLimit: RateLimit;
+  readonly knownKeys: KnownKeys;
   /** A short random name for a failure, to find it in the server's log. */
   readonly newTrace: () => string;
 }

@@ -71,6 +71,8 @@ test('the lists of the catalogue come in pages by name, each row once', async ()
     assert.deepEqual(names, names.toSorted());
   }
   assert.equal((await sam.get('/api/v1/principals?limit=101')).status, 400);
+  // What a filter can't mean is refused, and not ignored.
+  for (const query of ['grants?live=false', 'grants?overdue=false', 'sessions?live=false']) assert.equal((await sam.get(`/api/v1/${query}`)).status, 400, query);
 });
 
 test('a list of thirty asks the store as often as a list of three', async () => {

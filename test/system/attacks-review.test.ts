@@ -66,9 +66,9 @@ test('A04 an extension continues what its reviewers saw, and nothing wider', asy
 
 test('I3 a new credential of a target stands in the log', async () => {
   const size = async () => (await world.database.pool.query<{ n: number }>(`select count(*)::int as n from brevet.log_entries where type = 'target.credential_set'`)).rows[0]?.n;
-  const before_ = await size();
+  const sizeBefore = await size();
   done(await they(sam).call('PUT', '/api/v1/targets/orders/credential', { credential: 'not-to-be-seen-anywhere', account: 'reporting' }));
-  assert.equal(await size(), (before_ ?? 0) + 1);
+  assert.equal(await size(), (sizeBefore ?? 0) + 1);
   const { rows } = await world.database.pool.query(`select 1 from brevet.log_entries where body like '%not-to-be-seen%'`);
   assert.equal(rows.length, 0);
 });

@@ -39,6 +39,10 @@ test('doctor: a line for each target that can not be used, with what to do next'
   assert.match(told('nowhere'), /^error: the target refused: database "nosuch" does not exist > Name a database that exists/);
   assert.doesNotMatch(JSON.stringify(checks), /not-the-password-of-it/);
   hanging.close();
+  assert.equal(checks.find(({ name }) => name === 'proxies'), undefined);
+  done(await sam.call('GET', '/api/v1/me', undefined, { 'x-forwarded-for': '203.0.113.7' }));
+  const proxies = done(await sam.get<Answer<'doctor'>>('/api/v1/doctor')).checks.find(({ name }) => name === 'proxies');
+  assert.match(`${proxies?.state}: ${proxies?.message} > ${proxies?.hint}`, /^warning: calls come with X-Forwarded-For, last from 127\.0\.0\.1, and no proxy is configured.* > .*BREVET_PROXIES=127\.0\.0\.1/);
 
   const connectors = world.server.app.connectors as Map<string, Connector>;
   const real = connectors.get('postgresql') as Connector;

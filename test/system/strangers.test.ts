@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Store } from '#app/ports/store.ts';
+import type { Answer } from '#contract/routes.ts';
 import { done, refused } from '#test/worlds/asking.ts';
-import { brevetWorld, callerWith, type BrevetWorld } from '#test/worlds/brevet-world.ts';
+import { brevetWorld, callerWith, signIn, type BrevetWorld } from '#test/worlds/brevet-world.ts';
 
 let world: BrevetWorld;
 before(async () => (world = await brevetWorld({ brokers: 0 })));
@@ -43,6 +44,55 @@ test('H01 a flood of calls that nobody has signed does not reach the store', { t
   // The bound fills up again; honest callers of the address go on, more of them at once than it has places for failures.
   await new Promise((resolve) => setTimeout(resolve, 3000));
   for (let n = 0; n < 30; n++) done(await ada.get('/api/v1/me'));
+});
+
+/** Fails to prove anything until the address has used up what it has, and goes on so until the disposal. */
+async function emptiedBucket(): Promise<AsyncDisposable> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const stranger = callerWith(world.address, 'nobody', 'key_00000000000000000000000000', privateKey);
+  const some = async () => (await Promise.all(Array.from({ length: 20 }, () => stranger.get('/api/v1/me')))).map((reply) => reply.problem?.code);
+  while (!(await some()).every((code) => code === 'rate_limited'));
+  const over = new AbortController();
+  const flood = (async () => {
+    while (!over.signal.aborted) await some();
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      over.abort();
+      await flood;
+    },
+  };
+}
+
+test('H01 whom this server knows revokes, though a stranger has used up what their address has', { timeout: 60_000 }, async () => {
+  const sam = await world.as('sam');
+  const grant = await world.grant('ada', 'orders-read', { seconds: 120 });
+  done(await sam.get('/api/v1/me'));
+  const newcomer = await signIn(world.server, 'kim');
+  await using _ = await emptiedBucket();
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const forger = callerWith(world.address, 'sam', sam.keyId, privateKey);
+  for (let n = 0; n < 20; n++) {
+    done(await sam.get('/api/v1/me'));
+    const { problem } = await forger.post(`/api/v1/grants/${grant.id}/revoke`, { reason: 'not by sam' });
+    assert.ok(problem?.code === 'rate_limited' || problem?.code === 'unauthenticated', problem?.code);
+  }
+  assert.equal(done(await sam.post<Answer<'revokeGrant'>>(`/api/v1/grants/${grant.id}/revoke`, { reason: 'it is an attack' })).endReason, 'revoked');
+  // Whose key has proved nothing here yet is one of many strangers.
+  const answers = await Promise.all(Array.from({ length: 20 }, () => newcomer.get('/api/v1/me')));
+  assert.ok(answers.some(({ problem }) => problem?.code === 'rate_limited'));
+});
+
+test('H01 a key that was revoked is refused at once, however well it is known, and its calls are bounded', { timeout: 60_000 }, async () => {
+  const ada = await signIn(world.server, 'ada');
+  // What an earlier flood has used up flows in again.
+  while ((await ada.get('/api/v1/me')).status === 429) await new Promise((resolve) => setTimeout(resolve, 100));
+  done(await ada.call('DELETE', `/api/v1/me/keys/${ada.keyId}`));
+  await using _ = await emptiedBucket();
+  const codes: (string | undefined)[] = [];
+  while (codes.length < 2000 && codes.at(-1) !== 'rate_limited') codes.push(...(await Promise.all(Array.from({ length: 20 }, () => ada.get('/api/v1/me')))).map(({ problem }) => problem?.code));
+  assert.equal(codes[0], 'unauthenticated', 'its signature was looked at');
+  assert.deepEqual(new Set(codes), new Set(['unauthenticated', 'rate_limited']));
 });
 
 test('brevet log verify URL says how to go on when the log is for those who are signed in', async () => {

@@ -65,14 +65,14 @@ export async function startBroker(settings: BrokerSettings): Promise<Broker> {
 
   const server = createServer({ pauseOnConnect: false, noDelay: true }, (raw) => {
     const address = (raw.remoteAddress ?? '').replace(/^::ffff:/, '');
-    const leave = admission.enter(address, sessions.size);
-    if (!leave) return raw.destroy();
+    const place = admission.enter(address, sessions.size, () => raw.destroy());
+    if (!place) return raw.destroy();
     open.add(raw);
     raw.on('close', () => {
       open.delete(raw);
-      leave();
+      place.leave();
     });
-    void serveConnection(context, { raw, address, doorway, patience: limits, proved: leave, wait: () => admission.wait(), cancel });
+    void serveConnection(context, { raw, address, doorway, patience: limits, spoke: place.spoke, proved: place.leave, wait: () => admission.wait(), cancel });
   });
   server.listen({ host: settings.host, port: settings.port, reusePort: settings.reusePort ?? false, backlog: 1024 });
   await once(server, 'listening');

@@ -29,6 +29,8 @@ export interface Connection {
   readonly address: string;
   readonly doorway: Doorway;
   readonly patience: Patience;
+  /** The client has said what it wants: when places run out, silent ones go first. */
+  spoke(): void;
   /** The client has proved who it is: it no longer counts as half open. */
   proved(): void;
   /** Counts it among those that may wait for an approval, and answers how to count it out; `null` when there are too many. */
@@ -47,6 +49,7 @@ export async function serveConnection(context: BrokerContext, connection: Connec
   let leg: Leg | undefined;
   try {
     const opening = await readOpening(raw, patience.stepMs);
+    connection.spoke();
     if (opening.wants === 'plaintext') {
       raw.write(speech(PLAINTEXT));
       return hangUp(raw);

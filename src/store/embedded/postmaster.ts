@@ -95,14 +95,14 @@ export async function clearStaleLock(place: Place, socketFolder: string, tries: 
 export async function endPostmaster(postmaster: Postmaster, hurry: AbortSignal | null = null): Promise<void> {
   for (const [signal, patience] of [['SIGINT', FAST_MS], ['SIGQUIT', IMMEDIATE_MS], ['SIGKILL', IMMEDIATE_MS]] as const) {
     if (!(await postmaster.alive())) return;
-    const mayHurry = signal === 'SIGINT' && hurry !== null;
-    if (mayHurry && hurry.aborted) continue;
+    const isHurried = () => signal === 'SIGINT' && hurry?.aborted === true;
+    if (isHurried()) continue;
     try {
       process.kill(postmaster.pid, signal);
     } catch {
       // Gone in between.
     }
-    for (let waited = 0; waited < patience && !(mayHurry && hurry.aborted); waited += LOOK_MS) {
+    for (let waited = 0; waited < patience && !isHurried(); waited += LOOK_MS) {
       await sleep(LOOK_MS);
       if (!(await postmaster.alive())) return;
     }
