@@ -122,7 +122,10 @@ export const GrantPart = z.strictObject({
   state: z.string(),
   reach: z.array(z.string()),
   attempts: z.int(),
+  /** Why the last attempt failed: a code and words. What the target itself said is for administrators only. */
   lastError: z.string().nullable(),
+  /** What to do about it. */
+  nextStep: z.string().nullable(),
   nextAttemptAt: Instant.nullable(),
   evidence: JsonObject.nullable(),
 });

@@ -5,6 +5,7 @@ import { lintPolicies } from '#policy/lint.ts';
 import type { LoadedKeys } from '#secrets/loaded-keys.ts';
 import type { ServerCertificate } from '#signin/certificate-authority.ts';
 import type { Settings } from './settings.ts';
+import { diagnoseEntitlements } from './diagnose-entitlements.ts';
 import { diagnoseTargets } from './diagnose-targets.ts';
 
 type Check = Answer<'doctor'>['checks'][number];
@@ -31,8 +32,8 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   const counts = await app.store.transaction((tx) => tx.entries.counts());
   if (counts.overdue > 0) say('removals', 'error', `${counts.overdue} removals are overdue`, 'brevet grants --all --overdue tells which, and why.');
   else say('removals', 'ok', 'nothing is overdue');
-  const targets = await diagnoseTargets(app);
-  checks.push(...targets);
+  const [targets, entitlements] = await Promise.all([diagnoseTargets(app), diagnoseEntitlements(app)]);
+  checks.push(...targets, ...entitlements);
   if (targets.length === 0) say('targets', 'warning', 'there are none', 'Describe one in YAML and run: brevet apply FOLDER');
   const policies = await app.store.transaction((tx) => tx.policies.current());
   const findings = policies ? lintPolicies(policies.sources, await catalogueOf(app)) : [];

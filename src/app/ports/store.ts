@@ -237,7 +237,8 @@ export interface GrantTable {
   lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /**
    * Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. Answers the
-   * parts that nobody had ever claimed: they were never touched, and are absent by this.
+   * parts that nobody had ever claimed: they were never touched, and are absent by this. What an attempt failed by is kept
+   * when the reason is `activation_failed`, until the removal itself fails.
    */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
