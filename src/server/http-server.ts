@@ -18,6 +18,7 @@ import { InFlight } from './in-flight.ts';
 import { openApi } from './open-api.ts';
 import { asProblem, sendProblem } from './send-problem.ts';
 import { servePlain } from './serve-plain.ts';
+import { readInput } from './read-input.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Access as code is the largest thing that anybody sends. */
@@ -88,9 +89,9 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
 
   const call = {
     actor: actor as Actor,
-    params: read(route.params, request.params, '/params'),
-    query: read(route.query, request.query, '/query'),
-    body: route.body ? read(route.body, parseStrictJson(bytes?.toString() ?? 'null'), '') : undefined,
+    params: readInput(route.params, request.params, 'params'),
+    query: readInput(route.query, request.query, 'query'),
+    body: route.body ? readInput(route.body, parseStrictJson(bytes?.toString() ?? 'null'), 'body') : undefined,
     clientAddress: address,
     signal,
   } as Call<RouteName>;
@@ -110,16 +111,6 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   } finally {
     leave();
   }
-}
-
-/** @throws Refusal `invalid_input` that points at the first wrong field */
-function read(schema: Route['body'], value: unknown, at: string): unknown {
-  if (!schema) return undefined;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const field = `${at}${issue && issue.path.length > 0 ? `/${issue.path.map(String).join('/')}` : ''}`;
-  throw new Refusal('invalid_input', issue?.message ?? 'not valid', { field: field === '' ? '/' : field });
 }
 
 /** What the framework refuses before a handler runs, in our words. */
