@@ -128,7 +128,7 @@ test('a key that others could read is refused; what the hint says helps, and so 
   await chmod(join(world.home, 'key.pem'), 0o644);
   const ran = await world.run(['whoami']);
   assert.equal(ran.code, 6);
-  assert.match(ran.stderr, /can be read or changed by others \(mode 644\)\n.*chmod 600 .*key\.pem\. .*brevet logout.*revokes the key.*sign in with a new link/);
+  assert.match(ran.stderr, /can be read or changed by others \(mode 644\)\n.*chmod 600 .*key\.pem\. .*brevet logout: it revokes the key\. Sign in with a new link/);
   assert.deepEqual(double.calls, []);
   const over = await world.run(['login', `${double.url}/sign-in#${LINK_SECRET}`]);
   assert.equal(over.code, 0, over.stderr);
