@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Actor } from '#app/actor.ts';
 import { ROUTES, type Route, type RouteName } from '#contract/routes.ts';
+import { originOf } from '#domain/origin-of.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import { checkAccess } from './check-access.ts';
@@ -82,7 +83,7 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
   const bytes = request.body instanceof Uint8Array ? request.body : null;
   const isPublic = route.access === 'public';
-  if (isPublic && !deps.rateLimit.allow(`ip ${address}`, 'public')) throw new Refusal('rate_limited', 'too many calls from this address', { hint: 'Wait a minute.' });
+  if (isPublic && !deps.rateLimit.allow(`ip ${originOf(address)}`, 'public')) throw new Refusal('rate_limited', 'too many calls from this address', { hint: 'Wait a minute.' });
   const actor = isPublic ? null : await authenticate(deps, request, bytes, address);
   if (actor && !deps.rateLimit.allow(actor.id, 'signed_in')) throw new Refusal('rate_limited', 'too many calls', { hint: 'Wait a few seconds.' });
   if (actor) await checkAccess(deps.app, actor, route.access);
