@@ -14,7 +14,7 @@ export interface Diagnosed {
   readonly app: App;
   readonly settings: Settings;
   readonly version: string;
-  readonly store: string;
+  readonly store: { readonly description: string; readonly exposed: boolean };
   readonly rootKeys: LoadedKeys;
   /** Who hands calls on without being named in the settings. */
   readonly unnamedProxy: () => string | null;
@@ -26,7 +26,8 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   const { app, settings } = of;
   const checks: Check[] = [];
   const say = (name: string, state: Check['state'], message: string, hint: string | null = null) => checks.push({ name, state, message, hint });
-  say('store', 'ok', of.store);
+  if (of.store.exposed) say('store', 'warning', `${of.store.description}: whoever is on the way reads and changes what decides who gets what`, 'Turn TLS on there, and add sslmode=verify-full to DATABASE_URL, with sslrootcert=FILE for an authority of your own.');
+  else say('store', 'ok', of.store.description);
   const { keys, provider } = of.rootKeys;
   say('root keys', 'ok', `${provider}, ${keys.ids.length} loaded; ${keys.sealsUnder} seals`);
   const counts = await app.store.transaction((tx) => tx.entries.counts());
