@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { chooseAccount } from '#store/embedded/account.ts';
 import { prepareBinaries } from '#store/embedded/binaries.ts';
+import { FOLDERS, sign } from './left-behind.ts';
 import type { WalledNet } from './walled-net.ts';
 
 const run = promisify(execFile);
@@ -73,7 +74,8 @@ export interface TestServerOptions {
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const bin = options.bin ?? (await debianBin());
-  const folder = await mkdtemp(join(tmpdir(), 'brevet-pg-'));
+  const folder = await mkdtemp(join(tmpdir(), FOLDERS));
+  await sign(folder);
   const data = join(folder, 'data');
   const password = 'test-superuser';
   const root = process.getuid?.() === 0;
