@@ -1,4 +1,5 @@
 import type { GrantPart } from '#domain/grant.ts';
+import type { JsonObject } from '#domain/json.ts';
 
 /** What a failed attempt is told as, and what to do about it. */
 export interface PartProblem {
@@ -41,4 +42,13 @@ export function presentProblem({ grant, lastError, work }: Pick<GrantPart, 'gran
     lastError: `${code}: ${PLAIN[code] ?? UNKNOWN}`,
     nextStep: repeated && code === 'conflict' ? 'Nothing: it is tried again by itself.' : `Tell an administrator of Brevet: brevet show ${grant} tells them what the target said.`,
   };
+}
+
+/** What of an attempt's evidence is in the target's words. */
+const QUOTED = ['problem', 'problems', 'settingsLeft'];
+
+/** What was read back on the target, without what only administrators are told. */
+export function presentEvidence({ evidence }: Pick<GrantPart, 'evidence'>, toAdministrator: boolean): JsonObject | null {
+  if (evidence === null || toAdministrator) return evidence;
+  return Object.fromEntries(Object.entries(evidence).filter(([name]) => !QUOTED.includes(name)));
 }

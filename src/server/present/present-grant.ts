@@ -2,7 +2,7 @@ import { isOwn, mayRevoke } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
-import { presentProblem } from './part-problem.ts';
+import { presentEvidence, presentProblem } from './part-problem.ts';
 
 type Wire = Answer<'grant'>;
 
@@ -69,7 +69,7 @@ async function presentPart(directory: Directory, part: GrantPart): Promise<Wire[
     lastError: problem?.lastError ?? null,
     nextStep: problem?.nextStep ?? null,
     nextAttemptAt: iso(part.dueAt),
-    evidence: part.evidence as Wire['parts'][number]['evidence'],
+    evidence: presentEvidence(part, directory.viewer.principal.administrator) as Wire['parts'][number]['evidence'],
   };
 }
 
