@@ -320,6 +320,15 @@ export interface SessionStanding {
   readonly ended: boolean;
 }
 
+/** That a session is over, why, and what it came to. */
+export interface SessionEnding {
+  readonly id: SessionId;
+  readonly reason: SessionEndReason;
+  readonly statements: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 export interface SessionTable {
   insert(session: Session): Promise<void>;
   byId(id: SessionId): Promise<Session | null>;
@@ -334,7 +343,8 @@ export interface SessionTable {
   standing(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
   cut(filter: SessionFilter & { readonly ids?: readonly SessionId[] }, reason: SessionEndReason): Promise<readonly SessionId[]>;
-  end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;
+  /** Answers those that were live until now, each once. */
+  endAll(ends: readonly SessionEnding[], at: Date): Promise<readonly Session[]>;
   /**
    * The target was read back and holds no session of this part: those that still count as live lapse at `until`, unless
    * their broker tells of them before.
