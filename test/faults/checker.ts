@@ -51,7 +51,7 @@ export interface Bounds {
 }
 
 /** DESIGN's invariant 1, and the claim of the reconciler's lanes. */
-export const BOUNDS: Bounds = { brokered: 1000, pushed: 5000, afterReturn: 10_000, claim: 10_000 };
+export const BOUNDS: Bounds = { brokered: 1000, pushed: 5000, afterReturn: 10_000, claim: 4000 };
 
 /** How long, between two instants, even the checker's own timers did not run: nobody's fault, and counted for nobody. */
 function standstill(outages: readonly Outage[], from: number, to: number): number {

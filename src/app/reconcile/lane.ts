@@ -5,8 +5,11 @@ import type { Ended } from './attempt.ts';
 import type { Reach } from './reach.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
 
-/** A worker that died frees its claim after this; one that lives says so three times as often. */
-const CLAIM_MS = 10_000;
+/**
+ * A worker that died or sleeps frees its claim after this, within the five seconds that a removal may take; one that lives says so
+ * three times as often. Who stumbles for longer loses the claim, not the account: fences see to it that two do no harm.
+ */
+const CLAIM_MS = 4000;
 /** Nothing that a connector does takes this long: a worker that got stuck must not hold its claim for ever. */
 const STUCK_MS = 180_000;
 /** The longest a lane waits for a wake-up that was lost. */
