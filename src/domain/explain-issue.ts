@@ -26,7 +26,7 @@ interface Definition {
 }
 
 const LONGEST = 60;
-/** zod's message of a check that was given none. */
+/** How zod's message begins where the schema has none of its own. */
 const UNWORDED = 'Invalid input';
 
 /**
@@ -60,7 +60,8 @@ function inGeneral(issue: IssueLike): string {
   if (Array.isArray(values)) return `must be ${values.length === 1 ? '' : 'one of '}${values.join(', ')}`;
   const kind = KINDS[String(expected)];
   if (kind !== undefined) return `must be ${kind}`;
-  return issue.code === 'too_small' || issue.code === 'too_big' ? bound(issue) : `must be of another kind or form`;
+  if (issue.code === 'too_small' || issue.code === 'too_big') return bound(issue);
+  return issue.message.startsWith(UNWORDED) ? 'must be of another kind or form' : issue.message;
 }
 
 /** `Too big: expected string to have <=200 characters`, in plain words. */

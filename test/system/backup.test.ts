@@ -76,10 +76,11 @@ test('a dump and the root key bring Brevet back: grants end, what the backup doe
 
   const lasting = await raise();
 
+  // Before the dump: what is numbered after it the restored server numbers anew.
+  const kept = await checkpointOf(before, 1);
   const dump = join(folder, 'brevet.dump');
   await run(join(store.bin, 'pg_dump'), ['--format=custom', `--file=${dump}`, store.url('brevet')]);
   await copyFile(join(data, 'root.key'), join(elsewhere, 'root.key'));
-  const kept = await checkpointOf(before, 1);
 
   const unknown = await until(ada, (await ask(ada, 'orders-read', { ticket: 'SHOP-2', duration: 900 })).grant, 'active');
   const forgotten = await raise();
