@@ -90,4 +90,6 @@ test('how near it came is told of undisturbed grants alone', () => {
   const grants = [grant, { ...grant, account: 'brevet_2', deadline: 20_100, revokeDueAt: 20_100 }];
   assert.deepEqual([latest(late, grants, 'broker', []), latest(late, grants, 'direct', [])], [800, 2000]);
   assert.equal(latest(late, grants, 'direct', [outage('store', 19_000, 24_000)]), null);
+  const ended = grants.map((one) => ({ ...one, endedAt: 22_500 }));
+  assert.equal(latest(late, ended, 'direct', [outage('target', 19_000, 21_900, 'orders')]), null, 'held up, though it ended in time');
 });

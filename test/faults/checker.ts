@@ -150,10 +150,13 @@ export function miscounted(grants: readonly GrantFacts[], sessions: readonly str
 
 /** How late the latest use was, in ms after what ended a grant's time, where nothing stood in the way: to see how near it came, not to judge. */
 export function latest(uses: readonly Use[], grants: readonly GrantFacts[], through: Use['through'], outages: readonly Outage[]): number | null {
-  const undisturbed = grants.filter((grant) => lawful(grant, through, outages)[1] === lawful(grant, through, [])[1]);
+  const dueAt = ({ deadline, revokeDueAt }: GrantFacts) => Math.min(deadline ?? Infinity, revokeDueAt ?? Infinity);
+  // By what stood in the way, not by when it ended: an outage that is over within the time of a removal disturbs it all the same.
+  const undisturbed = grants.filter((grant) => removedBy(dueAt(grant), grant.target, outages) === removedBy(dueAt(grant), grant.target, [])
+    && lawful(grant, through, outages)[1] === lawful(grant, through, [])[1]);
   // A person's own account holds one grant after another: which of them a late use belonged to can't be told.
   const due = new Map(undisturbed.filter(({ account }) => account.startsWith('brevet_')).map((grant) => [
-    `${grant.account} ${grant.target}`, through === 'broker' ? grant.deadline : Math.min(grant.deadline ?? Infinity, grant.revokeDueAt ?? Infinity),
+    `${grant.account} ${grant.target}`, through === 'broker' ? grant.deadline : dueAt(grant),
   ]));
   const late = uses.filter((use) => use.through === through).map((use) => use.at - (due.get(`${use.account} ${use.target}`) ?? Infinity)).filter(Number.isFinite);
   return late.length === 0 ? null : Math.round(late.reduce((worst, each) => Math.max(worst, each)));
