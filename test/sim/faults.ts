@@ -2,8 +2,8 @@ import { IDLE_MS } from './node.ts';
 import type { Fault, Step } from './script.ts';
 import type { World } from './world.ts';
 
-/** What a fault explains, after it has passed: a dead worker's claim runs out, a loop pauses, a probe comes round. */
-const AFTER_MS = 10_000;
+/** What a fault explains, after it has passed: a worker gives up on what does not answer, a loop pauses, a probe comes round. */
+const AFTER_MS = 16_000;
 /** A target that refused was left alone for at most a minute. */
 const BACKOFF_MS = 61_000;
 /** A broker that hears nothing carries on for its grace, and looks four times a second. */
