@@ -1,12 +1,14 @@
 /**
  * Runs every `*.test.ts` of the repository with Node's own runner, each file in a process of its own, and closes with
  * `N passed, N failed, N skipped`. `node test/run.ts broker` runs only the files whose path holds "broker". All files
- * share one PostgreSQL server for their databases: that of `TEST_DATABASE_URL`, else an embedded one.
+ * share one PostgreSQL server for their databases: that of `TEST_DATABASE_URL`, else an embedded one. What an earlier run
+ * of this checkout that was killed left running is ended first.
  */
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { sweepLeftBehind } from './worlds/left-behind.ts';
 import { startTestStore } from './worlds/test-store.ts';
 
 if (process.argv.includes('--help') || process.argv.includes('-h')) {
@@ -20,6 +22,7 @@ const files = globSync('{src,test}/**/*.test.ts')
   .sort();
 const count = { passed: 0, failed: 0, skipped: 0 };
 
+await sweepLeftBehind();
 const store = process.env['TEST_DATABASE_URL'] ? null : await startTestStore();
 if (store !== null) process.env['TEST_DATABASE_URL'] = store.url;
 

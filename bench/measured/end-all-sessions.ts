@@ -14,7 +14,7 @@ const RENEW_EVERY_MS = 8_000;
 export const benchmark: Benchmark = {
   title: 'End every session of a person',
   about:
-    'Ten thousand sessions of one person under one grant, opened at the gate of a server as one broker would open them (no client, no connection to the target behind them: what is measured is the control plane). First one renewal of all their leases, each judged anew by identity, grant and policy. Then an administrator ends all sessions of the person while another renewal is under way: from that call to the instant at which the broker has been told to cut the last one. Then the broker reports each end, ten at a time, each with its entry in the log.',
+    'Ten thousand sessions of one person under one grant, opened at the gate of a server as one broker would open them (no client, no connection to the target behind them: what is measured is the control plane). First one renewal of all their leases, each judged anew by identity, grant and policy. Then an administrator ends all sessions of the person while another renewal is under way: from that call to the instant at which the broker has been told to cut the last one. Then the broker reports each end, all at once as their connections close, each with its entry in the log.',
   async run({ quick, tell }) {
     const count = quick ? 1_000 : 10_000;
     await using world = await brevetWorld({ connections: 20 });
@@ -53,12 +53,12 @@ export const benchmark: Benchmark = {
     });
     await beside;
     const counters = { statements: 1, bytesIn: 1, bytesOut: 1 };
-    const reported = await timed(() => together(count, (n) => gate.ended({ session: sessions[n] as SessionId, reason: 'ended_by_admin', counters })));
+    const reported = await timed(() => Promise.all(sessions.map((session) => gate.ended({ session, reason: 'ended_by_admin', counters }))));
     return {
       figures: [
         { what: `one renewal of ${count} leases`, value: Math.round(renewal), unit: 'ms', aim: { atMost: 3000 } },
         { what: `asked to the last of ${count} told to cut`, value: Math.round(ended), unit: 'ms', aim: { atMost: 3000 } },
-        { what: 'every end reported and logged after that', value: Math.round(reported), unit: 'ms' },
+        { what: 'every end reported and logged after that', value: Math.round(reported), unit: 'ms', aim: { atMost: 3000 } },
       ],
       details: { sessions: count },
     };

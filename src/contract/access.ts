@@ -104,13 +104,13 @@ export const AccessRequest = z.strictObject({
 export const NewReview = z.strictObject({
   decision: z.enum(['approve', 'deny']),
   /** The hash of the request as the reviewer saw it: approval binds to it. */
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  hash: z.string().regex(/^[0-9a-f]{64}$/).describe('the hash of the request as it was shown: 64 digits, 0 to 9 and a to f'),
   /** Demanded for a denial. */
   reason: Reason.optional(),
   /** A shorter time than asked for. */
   duration: Duration.optional(),
   /** A narrower scope, by the part's ordinal. */
-  scopes: z.record(z.string().regex(/^\d$/), JsonObject).optional(),
+  scopes: z.record(z.string().regex(/^\d$/, 'it is the number of a part, from 0'), JsonObject).optional(),
 });
 
 export const GrantPart = z.strictObject({
@@ -122,7 +122,10 @@ export const GrantPart = z.strictObject({
   state: z.string(),
   reach: z.array(z.string()),
   attempts: z.int(),
+  /** Why the last attempt failed: a code and words. What the target itself said is for administrators only. */
   lastError: z.string().nullable(),
+  /** What to do about it. */
+  nextStep: z.string().nullable(),
   nextAttemptAt: Instant.nullable(),
   evidence: JsonObject.nullable(),
 });
@@ -210,5 +213,5 @@ export const Statement = z.strictObject({
   outcome: z.string(),
 });
 /** In order of time. A page ends where an answer would grow too large; the last one tells whether the recording is complete. */
-export const RecordingQuery = z.strictObject({ cursor: z.string().regex(/^\d{1,9}\.\d{1,9}$/, 'the `next` of the page before').optional() });
+export const RecordingQuery = z.strictObject({ cursor: z.string().regex(/^\d{1,9}\.\d{1,9}$/).describe('the `next` of the page before').optional() });
 export const SessionRecording = z.strictObject({ session: SessionId, complete: z.boolean(), statements: z.array(Statement), next: z.string().nullable() });

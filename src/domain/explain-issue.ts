@@ -46,7 +46,8 @@ export function explainIssue(schema: SchemaLike, issue: IssueLike, input: unknow
     return { path, words: `can't be called that: ${fault?.message ?? 'it is no name'}` };
   }
   const found = valueAt(input, path);
-  const is = found === undefined ? 'is missing' : isSecret(path) ? 'is wrong' : `is ${shown(found)}`;
+  const tells = found === null || typeof found === 'object' || !isSecret(path);
+  const is = found === undefined ? 'is missing' : tells ? `is ${shown(found)}` : 'is wrong';
   const allowed = describedAt(schema, path);
   // A message written for its very check says more than what the field holds in general.
   const why = issue.code === 'custom' && issue.message !== UNWORDED ? issue.message : issue.code === 'invalid_format' && allowed === null ? issue.message : null;
@@ -58,7 +59,18 @@ function inGeneral(issue: IssueLike): string {
   const { expected, values } = issue as { expected?: unknown; values?: readonly unknown[] };
   if (Array.isArray(values)) return `must be ${values.length === 1 ? '' : 'one of '}${values.join(', ')}`;
   const kind = KINDS[String(expected)];
-  return kind === undefined ? issue.message.replace(/^Too (?:small|big): expected \w+ to (have|be) /, 'must $1 ') : `must be ${kind}`;
+  if (kind !== undefined) return `must be ${kind}`;
+  return issue.code === 'too_small' || issue.code === 'too_big' ? bound(issue) : `must be of another kind or form`;
+}
+
+/** `Too big: expected string to have <=200 characters`, in plain words. */
+function bound(issue: IssueLike): string {
+  const { origin, minimum, maximum, inclusive } = issue as { origin?: string; minimum?: number | bigint; maximum?: number | bigint; inclusive?: boolean };
+  const limit = minimum ?? maximum;
+  const how = minimum === undefined ? (inclusive === false ? 'less than' : 'at most') : inclusive === false ? 'more than' : 'at least';
+  const unit = { string: 'character', array: 'entry', set: 'entry', object: 'entry' }[String(origin)];
+  if (unit === undefined) return `must be ${how} ${String(limit)}`;
+  return `must have ${how} ${String(limit)} ${Number(limit) === 1 ? unit : unit.replace(/y$/, 'ie')}${Number(limit) === 1 ? '' : 's'}`;
 }
 
 const KINDS: Readonly<Record<string, string>> = {

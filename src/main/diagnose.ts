@@ -5,6 +5,7 @@ import { lintPolicies } from '#policy/lint.ts';
 import type { LoadedKeys } from '#secrets/loaded-keys.ts';
 import type { ServerCertificate } from '#signin/certificate-authority.ts';
 import type { Settings } from './settings.ts';
+import { diagnoseEntitlements } from './diagnose-entitlements.ts';
 import { diagnoseTargets } from './diagnose-targets.ts';
 
 type Check = Answer<'doctor'>['checks'][number];
@@ -13,7 +14,7 @@ export interface Diagnosed {
   readonly app: App;
   readonly settings: Settings;
   readonly version: string;
-  readonly store: string;
+  readonly store: { readonly description: string; readonly exposed: boolean };
   readonly rootKeys: LoadedKeys;
   /** Who hands calls on without being named in the settings. */
   readonly unnamedProxy: () => string | null;
@@ -25,14 +26,15 @@ export async function diagnose(of: Diagnosed): Promise<Answer<'doctor'>> {
   const { app, settings } = of;
   const checks: Check[] = [];
   const say = (name: string, state: Check['state'], message: string, hint: string | null = null) => checks.push({ name, state, message, hint });
-  say('store', 'ok', of.store);
+  if (of.store.exposed) say('store', 'warning', `${of.store.description}: whoever is on the way reads and changes what decides who gets what`, 'Turn TLS on there, and add sslmode=verify-full to DATABASE_URL, with sslrootcert=FILE for an authority of your own.');
+  else say('store', 'ok', of.store.description);
   const { keys, provider } = of.rootKeys;
   say('root keys', 'ok', `${provider}, ${keys.ids.length} loaded; ${keys.sealsUnder} seals`);
   const counts = await app.store.transaction((tx) => tx.entries.counts());
   if (counts.overdue > 0) say('removals', 'error', `${counts.overdue} removals are overdue`, 'brevet grants --all --overdue tells which, and why.');
   else say('removals', 'ok', 'nothing is overdue');
-  const targets = await diagnoseTargets(app);
-  checks.push(...targets);
+  const [targets, entitlements] = await Promise.all([diagnoseTargets(app), diagnoseEntitlements(app)]);
+  checks.push(...targets, ...entitlements);
   if (targets.length === 0) say('targets', 'warning', 'there are none', 'Describe one in YAML and run: brevet apply FOLDER');
   const policies = await app.store.transaction((tx) => tx.policies.current());
   const findings = policies ? lintPolicies(policies.sources, await catalogueOf(app)) : [];

@@ -53,7 +53,7 @@ export type Settings = z.infer<typeof Settings>;
 /** Each setting's variable, its place in `brevet.yaml`, and what it means: `brevet server --help` and README.md show it. */
 export const VARIABLES: Readonly<Record<string, readonly [section: string | null, key: string, meaning: string]>> = {
   BREVET_DATA: [null, 'data', 'folder of the embedded database and the root key'],
-  DATABASE_URL: [null, 'database', 'an own PostgreSQL in place of the embedded one: postgresql://...'],
+  DATABASE_URL: [null, 'database', 'an own PostgreSQL in place of the embedded one: postgresql://..., over a network with ?sslmode=verify-full'],
   BREVET_HTTP_HOST: ['http', 'host', 'address that the API listens on'],
   BREVET_HTTP_PORT: ['http', 'port', 'its port; 0 for any free one'],
   BREVET_ADDRESSES: [null, 'addresses', 'how people reach the API (https://brevet.example), parted by commas'],

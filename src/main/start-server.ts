@@ -25,6 +25,7 @@ import { openOwnKeys, type OwnKeys } from './own-keys.ts';
 import { openRootKeys } from './root-keys.ts';
 import { monotonic, newId, openJournal, random } from './runtime.ts';
 import type { Settings } from './settings.ts';
+import { readStoreAddress } from './store-address.ts';
 import { versionOf } from './version.ts';
 
 export interface RunningServer {
@@ -83,7 +84,7 @@ export async function startServer(settings: Settings, children: Children = new S
   const deps = serverDeps({
     app, identity, keys, settings, version, clientAddress: proxies.clientAddress,
     broker: () => (brokers ? { host: settings.broker.name, port: brokers.port } : null),
-    diagnose: () => diagnose({ app, settings, version, store: opened.description, rootKeys, unnamedProxy: proxies.unnamed, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
+    diagnose: () => diagnose({ app, settings, version, store: opened, rootKeys, unnamedProxy: proxies.unnamed, broker: () => (brokers ? { port: brokers.port, processes: brokers.pids.length, certificate: shown?.certificate.current ?? null } : null) }),
   });
   const http = await httpServer(deps.deps);
   const address = await listen(http, settings);
@@ -115,6 +116,7 @@ async function listen(http: Awaited<ReturnType<typeof httpServer>>, settings: Se
 /** What is wrong in itself is refused before anything is made. */
 async function refuseEarly(settings: Settings): Promise<HeededProxies> {
   const proxies = heedProxies(settings);
+  if (settings.database !== null) readStoreAddress(settings.database);
   if (settings.rootKey !== null) await loadGivenKeys(settings.rootKey, 'BREVET_ROOT_KEY');
   return proxies;
 }

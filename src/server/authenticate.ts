@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Actor } from '#app/actor.ts';
 import { authenticateKey, findKey } from '#app/signin/authenticate-key.ts';
 import { isId } from '#domain/id.ts';
+import { originOf } from '#domain/origin-of.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { contentDigest, readSignature } from '#contract/request-signature.ts';
 import type { ServerDeps } from './deps.ts';
@@ -44,7 +45,7 @@ async function admit({ rateLimit, knownKeys, verifyRequest }: ServerDeps, messag
     const known = knownKeys.of(keyId);
     return known !== null && (await verifyRequest(message, known.now, async () => known.publicKey).then(() => true, () => false));
   };
-  const release = place(`unverified ${clientAddress}`) ?? ((await isSignedByKnown()) ? place(`unverified ${keyId}`) : null);
+  const release = place(`unverified ${originOf(clientAddress)}`) ?? ((await isSignedByKnown()) ? place(`unverified ${keyId}`) : null);
   if (!release) throw new Refusal('rate_limited', 'too many calls from this address that no enrolled key has signed', { hint: 'Wait a minute; if this machine is signed in, see brevet doctor.' });
   return release;
 }

@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Actor } from '#app/actor.ts';
 import { ROUTES, type Route, type RouteName } from '#contract/routes.ts';
+import { originOf } from '#domain/origin-of.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import { checkAccess } from './check-access.ts';
@@ -18,6 +19,7 @@ import { InFlight } from './in-flight.ts';
 import { openApi } from './open-api.ts';
 import { asProblem, sendProblem } from './send-problem.ts';
 import { servePlain } from './serve-plain.ts';
+import { readInput } from './read-input.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 /** Access as code is the largest thing that anybody sends. */
@@ -81,16 +83,16 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
   const bytes = request.body instanceof Uint8Array ? request.body : null;
   const isPublic = route.access === 'public';
-  if (isPublic && !deps.rateLimit.allow(`ip ${address}`, 'public')) throw new Refusal('rate_limited', 'too many calls from this address', { hint: 'Wait a minute.' });
+  if (isPublic && !deps.rateLimit.allow(`ip ${originOf(address)}`, 'public')) throw new Refusal('rate_limited', 'too many calls from this address', { hint: 'Wait a minute.' });
   const actor = isPublic ? null : await authenticate(deps, request, bytes, address);
   if (actor && !deps.rateLimit.allow(actor.id, 'signed_in')) throw new Refusal('rate_limited', 'too many calls', { hint: 'Wait a few seconds.' });
   if (actor) await checkAccess(deps.app, actor, route.access);
 
   const call = {
     actor: actor as Actor,
-    params: read(route.params, request.params, '/params'),
-    query: read(route.query, request.query, '/query'),
-    body: route.body ? read(route.body, parseStrictJson(bytes?.toString() ?? 'null'), '') : undefined,
+    params: readInput(route.params, request.params, 'params'),
+    query: readInput(route.query, request.query, 'query'),
+    body: route.body ? readInput(route.body, parseStrictJson(bytes?.toString() ?? 'null'), 'body') : undefined,
     clientAddress: address,
     signal,
   } as Call<RouteName>;
@@ -110,16 +112,6 @@ async function answer(deps: ServerDeps, calls: InFlight, route: Route, handler: 
   } finally {
     leave();
   }
-}
-
-/** @throws Refusal `invalid_input` that points at the first wrong field */
-function read(schema: Route['body'], value: unknown, at: string): unknown {
-  if (!schema) return undefined;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const field = `${at}${issue && issue.path.length > 0 ? `/${issue.path.map(String).join('/')}` : ''}`;
-  throw new Refusal('invalid_input', issue?.message ?? 'not valid', { field: field === '' ? '/' : field });
 }
 
 /** What the framework refuses before a handler runs, in our words. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { originOf } from '#domain/origin-of.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { authenticate } from './authenticate.ts';
 import type { ServerDeps } from './deps.ts';
@@ -22,7 +23,7 @@ export function servePlain(server: FastifyInstance, deps: ServerDeps): void {
     const path = (request.params as { '*': string })['*'];
     const address = deps.clientAddress.of(request.socket.remoteAddress ?? '', request.raw.headersDistinct['x-forwarded-for']);
     try {
-      if (!deps.rateLimit.allow(`log ${address}`, 'log')) throw new Refusal('rate_limited', 'too many files of the log at once', { hint: 'Wait a second.' });
+      if (!deps.rateLimit.allow(`log ${originOf(address)}`, 'log')) throw new Refusal('rate_limited', 'too many files of the log at once', { hint: 'Wait a second.' });
       if (!deps.publicLog && path !== 'checkpoint' && path !== 'log.vkey') {
         await authenticate(deps, request, null, address);
       }

@@ -170,8 +170,9 @@ async function revokeAll(sql: Sql, notify: Tx['notify'], ids: readonly GrantId[]
     `update brevet.grant_parts set state = 'absent', evidence = '{"untouched": true}', work = null, due_at = null
       where grant_id = any($1) and state = 'planned' and fence = 0 returning ${PART}`, [grants]);
   await sql.run(
-    `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0, last_error = null
-      where grant_id = any($1) and state <> 'absent'`, [grants, at]);
+    `update brevet.grant_parts set work = 'withdraw', due_at = $2, claimed_until = null, attempts = 0,
+            last_error = case when $3 then last_error end
+      where grant_id = any($1) and state <> 'absent'`, [grants, at, reason === 'activation_failed']);
   const told = await sql.run(
     `update brevet.sessions set cut_reason = $2 where id = any(array(
        select id from brevet.sessions where grant_id = any($1) and state <> 'ended' and cut_reason is null order by id for no key update))`,

@@ -68,7 +68,7 @@ async function insert(sql: Sql, p: GrantPart): Promise<void> {
 function fencedWrites(sql: Sql): Pick<PartTable, 'plan' | 'present' | 'absent' | 'retry'> {
   const write = async (sets: string, where: string, id: PartId, fence: number, ...values: unknown[]) =>
     (await sql.run(`update brevet.grant_parts set ${sets} where id = $1 and fence = $2 and ${where}`, [id, fence, ...values])) === 1;
-  const DONE = 'work = null, due_at = null, claimed_until = null, attempts = 0, last_error = null';
+  const DONE = 'work = null, due_at = null, claimed_until = null, attempts = 0';
   return {
     // What stood before is recorded once: a second look, after a crash, would see our own change.
     plan: (id, fence, { prior, deadline, state }) => write(
@@ -76,9 +76,10 @@ function fencedWrites(sql: Sql): Pick<PartTable, 'plan' | 'present' | 'absent' |
       id, fence, prior === undefined ? null : JSON.stringify(prior), deadline ?? null, state ?? null),
     // Without a new secret the one from before stays: an extension changes no password.
     present: (id, fence, evidence, secret) => write(
-      `state = 'present', evidence = $3, secret = coalesce($4, secret), ${DONE}`, `work = 'provision'`, id, fence, JSON.stringify(evidence), secret),
+      `state = 'present', evidence = $3, secret = coalesce($4, secret), last_error = null, ${DONE}`, `work = 'provision'`, id, fence, JSON.stringify(evidence), secret),
+    // Why it never became real stays to be read, unless an error of the removal has taken its place.
     absent: (id, fence, evidence) => write(
-      `state = 'absent', evidence = $3, secret = null, ${DONE}`, `work = 'withdraw'`, id, fence, JSON.stringify(evidence)),
+      `state = 'absent', evidence = $3, secret = null, last_error = case when attempts = 0 then last_error end, ${DONE}`, `work = 'withdraw'`, id, fence, JSON.stringify(evidence)),
     retry: (id, fence, dueAt, error, evidence) => write(
       'due_at = $3, last_error = $4, evidence = coalesce($5, evidence), claimed_until = null, attempts = attempts + 1', 'work is not null',
       id, fence, dueAt, error.slice(0, LONGEST_ERROR), evidence === undefined ? null : JSON.stringify(evidence)),

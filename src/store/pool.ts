@@ -2,7 +2,7 @@ import { Pool, type ClientConfig } from 'pg';
 
 export interface PoolOptions {
   /** `postgresql://...`, or where the embedded server listens. */
-  readonly connection: string | Readonly<Pick<ClientConfig, 'host' | 'port' | 'user' | 'password' | 'database' | 'ssl'>>;
+  readonly connection: string | Readonly<Pick<ClientConfig, 'connectionString' | 'host' | 'port' | 'user' | 'password' | 'database' | 'ssl'>>;
   /** Most connections. One listens all the time, the sequencer takes one for each batch. At least 4. */
   readonly max: number;
   /** How long one statement may take to be answered. Default 20 s, beyond the store's own limit on statements. */

@@ -1,4 +1,4 @@
-import type { Page, SessionFilter, SessionStanding, SessionTable } from '#app/ports/store.ts';
+import type { Page, SessionEnding, SessionFilter, SessionStanding, SessionTable } from '#app/ports/store.ts';
 import type { Grant, Session } from '#domain/grant.ts';
 import type { GrantId, SessionId } from '#domain/id.ts';
 import { appendChunk } from './append-chunk.ts';
@@ -30,10 +30,7 @@ export function sessionTable(sql: Sql, now: Date): SessionTable {
           where id = any(array(select id from brevet.sessions where ${where} order by id for no key update)) returning id`, where.values);
       return rows.map(({ id }) => id);
     },
-    end: (id, { at, reason, statements, bytesIn, bytesOut }) => sql.row<SessionRow>(
-      `update brevet.sessions set state = 'ended', ended_at = $2, end_reason = $3, statements = $4, bytes_in = $5, bytes_out = $6,
-         recording_root = (select hash from brevet.recording_chunks where session_id = $1 order by seq desc limit 1)
-        where id = $1 and state <> 'ended' returning ${SESSION}`, [id, at, reason, statements, bytesIn, bytesOut]),
+    endAll: (ends, at) => endAll(sql, ends, at),
     letLapse: async (grant, part, until) => {
       await sql.run(
         "update brevet.sessions set lease_until = least(lease_until, $3) where grant_id = $1 and part_id = $2 and state <> 'ended'", [grant, part, until]);
@@ -86,4 +83,16 @@ async function renew(sql: Sql, broker: string, ids: readonly SessionId[], leaseM
     const grant = grants.get(session.grant);
     return grant ? [{ session, grant }] : [];
   });
+}
+
+function endAll(sql: Sql, ends: readonly SessionEnding[], at: Date): Promise<readonly Session[]> {
+  const column = (name: keyof SessionEnding) => ends.map((end) => end[name]);
+  return sql.rows<SessionRow>(
+    `update brevet.sessions s
+        set state = 'ended', ended_at = $1, end_reason = e.why, statements = e.counted, bytes_in = e.came, bytes_out = e.went,
+            recording_root = (select hash from brevet.recording_chunks where session_id = s.id order by seq desc limit 1)
+       from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) as e (session, why, counted, came, went)
+      where s.id = e.session
+        and s.id = any(array(select id from brevet.sessions where id = any($2) and state <> 'ended' order by id for no key update))
+      returning ${SESSION}`, [at, column('id'), column('reason'), column('statements'), column('bytesIn'), column('bytesOut')]);
 }

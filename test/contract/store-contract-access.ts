@@ -54,10 +54,10 @@ function sessionContract(name: string, open: OpenStore): void {
       same((await tx.sessions.lockLost(until, 5)).map((s) => s.id), [made.id], 'the target was read back');
       same(await tx.sessions.standing([made.id]), [{ session: made.id, cutReason: null, grantState: 'active', deadline: has.grant.deadline, ended: false }]);
 
-      const ended = await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
+      const [ended] = await tx.sessions.endAll([{ id: made.id, reason: 'client_closed', ...COUNTERS }], tx.now);
       same(ended, await tx.sessions.byId(made.id));
       same([ended?.state, ended?.endReason, ended?.bytesIn, ended?.recordingRoot], ['ended', 'client_closed', 5_000_000_000, null]);
-      assert.equal(await tx.sessions.end(made.id, { at: tx.now, reason: 'deadline', ...COUNTERS }), null);
+      same(await tx.sessions.endAll([{ id: made.id, reason: 'deadline', ...COUNTERS }], tx.now), []);
       same(await tx.sessions.renew('brk_1', [made.id], 10_000), []);
     });
   });
@@ -67,7 +67,7 @@ function sessionContract(name: string, open: OpenStore): void {
     await use.store.transaction(async (tx) => {
       const [a, b] = [await held(tx), await held(tx)];
       const [first, second, other] = [await opened(tx, a), await opened(tx, a), await opened(tx, b)];
-      await tx.sessions.end(second.id, { at: tx.now, reason: 'client_closed', ...COUNTERS });
+      await tx.sessions.endAll([{ id: second.id, reason: 'client_closed', ...COUNTERS }], tx.now);
       same(await tx.sessions.cut({ principal: a.principal.id }, 'identity_disabled'), [first.id]);
       same(await tx.sessions.cut({ ids: [first.id] }, 'ended_by_admin'), [first.id]);
       same((await tx.sessions.byId(first.id))?.cutReason, 'identity_disabled');
@@ -97,7 +97,7 @@ function recordingContract(name: string, open: OpenStore): void {
         [[0, 'a', chainHash(null, plain('a'))], [1, 'b', root]]);
       same((await tx.sessions.chunks(made.id, 0, 1)).map(({ seq }) => seq), [0]);
       same((await tx.sessions.chunks(made.id, 1, 5)).map(({ seq }) => seq), [1]);
-      same((await tx.sessions.end(made.id, { at: tx.now, reason: 'client_closed', ...COUNTERS }))?.recordingRoot, root);
+      same((await tx.sessions.endAll([{ id: made.id, reason: 'client_closed', ...COUNTERS }], tx.now)).map((s) => s.recordingRoot), [root]);
     });
     await assert.rejects(append(2, 'late'), refused('wrong_state'));
     assert.equal(await store.transaction((tx) => tx.sessions.appendChunk(newId('session', tx.now), 0, sealedLike('x'), plain('x'), 1, tx.now)), false);

@@ -208,7 +208,10 @@ function grantContract(name: string, open: OpenStore): void {
     await store.transaction(async (tx) => assert.equal(await tx.parts.absent(removal?.part.id ?? 'prt_', removal?.part.fence ?? 0, { read: 'gone' }), true));
     same(await store.transaction((tx) => tx.grants.lockFinished(5)), [], 'a session lives');
     await store.transaction(async (tx) => {
-      await tx.sessions.end(open1.id, { at: tx.now, reason: 'grant_ended', statements: 1, bytesIn: 2, bytesOut: 3 });
+      const end = { id: open1.id, reason: 'grant_ended', statements: 1, bytesIn: 2, bytesOut: 3 } as const;
+      const told = await tx.sessions.endAll([end, end], tx.now);
+      same(told.map((s) => [s.id, s.state, s.endedAt, s.endReason, s.statements, s.bytesIn, s.bytesOut]), [[open1.id, 'ended', tx.now, 'grant_ended', 1, 2, 3]]);
+      same(await tx.sessions.endAll([end], later(tx.now, 1)), [], 'told twice, it counts once');
       assert.ok((await tx.grants.awaiting(tx.now, tx.now)).includes('finished'));
       same((await tx.grants.lockFinished(5)).map((g) => g.id), [has.grant.id]);
       await tx.grants.endAll([has.grant.id], tx.now);

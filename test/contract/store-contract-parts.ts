@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Store } from '#app/ports/store.ts';
+import type { EndReason } from '#domain/lifecycle.ts';
 import { catalogue, held, later, newId, part, sealedLike, textIn } from '../worlds/store-world.ts';
 import { refused, same, type OpenStore } from './store-contract.ts';
 
@@ -59,6 +60,31 @@ export function partContract(name: string, open: OpenStore): void {
       assert.equal(await tx.parts.absent(id, 6, {}), false);
       const gone = await tx.parts.byId(id);
       same([gone?.state, gone?.work, gone?.evidence, await tx.parts.sealedSecret(id)], ['absent', null, { read: 'nothing' }, null]);
+    });
+  });
+
+  test(`${name}: why a grant never became real stays, until the removal has an error of its own`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const errorAfter = async (reason: EndReason, removalFails: boolean) => {
+        const has = await held(tx);
+        const id = has.parts[0]?.id ?? 'prt_';
+        await tx.parts.due(id, 'provision', tx.now);
+        await tx.parts.claim({ ...lane, work: 'provision', now: tx.now });
+        await tx.parts.retry(id, 1, tx.now, 'dangerous_scope: no');
+        await tx.grants.revokeAll([has.grant.id], reason, tx.now);
+        const [removal] = await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now });
+        const fence = removal?.part.fence ?? 0;
+        if (removalFails) {
+          await tx.parts.retry(id, fence, tx.now, 'no answer');
+          await tx.parts.claim({ ...lane, work: 'withdraw', now: tx.now });
+        }
+        assert.equal(await tx.parts.absent(id, removalFails ? fence + 1 : fence, {}), true);
+        return (await tx.parts.byId(id))?.lastError;
+      };
+      same(await errorAfter('activation_failed', false), 'dangerous_scope: no');
+      same(await errorAfter('activation_failed', true), null);
+      same(await errorAfter('revoked', false), null);
     });
   });
 

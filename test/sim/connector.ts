@@ -65,6 +65,7 @@ export function simConnector(world: ConnectorWorld): Connector {
     }),
     upstream: ({ target, user, password }) => ({ host: String(target['host']), port: 5432, tls: 'disable', ca: null, database: 'orders', user, password, settings: {} }),
     listStanding: async () => [],
+    shortfalls: async () => [],
   };
 }
 

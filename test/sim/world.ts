@@ -67,6 +67,8 @@ export class World {
   restoredGrants: ReadonlySet<string> = new Set();
   /** Since when (true time) a grant has to be gone, as far as the store knows. */
   readonly due = new Map<GrantId, number>();
+  /** Grants whose deadline has passed once, though the store's clock may have gone back since. */
+  readonly wasDue = new Set<GrantId>();
   readonly denied = new Map<SessionId, number>();
   readonly foreign = new Map<string, number>();
   /** When each policy version came into force, by the store's clock. */

@@ -54,7 +54,7 @@ test('wrong shapes of a file', () => {
   assert.equal(said('people:\n  ada: { name: Ada, administrator: "yes" }'), '2: people.ada.administrator is "yes"; must be true or false');
   assert.equal(said('groups:\n  leads:\n    members: ada'), '3: groups.leads.members is "ada"; must be a list');
   assert.equal(said('people:\n  Ada: { name: Ada }'), "2: people.Ada can't be called that: a name holds lower-case letters, digits, dots and dashes");
-  assert.match(said('entitlements:\n  x: { title: X, maximum: [], parts: [] }'), /entitlements\.x\.parts is a list; must have >=1 items.*entitlements\.x\.maximum is a list; must be a duration, such as 45m/);
+  assert.match(said('entitlements:\n  x: { title: X, maximum: [], parts: [] }'), /entitlements\.x\.parts is a list; must have at least 1 entry.*entitlements\.x\.maximum is a list; must be a duration, such as 45m/);
   assert.match(said('groups:\n  leads:\n    members: [Kim]'), /3: groups\.leads\.members\.0 is "Kim"; a name holds lower-case/);
   assert.doesNotMatch(said('entitlements:\n  x: { title: X, maximum: 1h, parts: [], end: never }'), /Invalid|expected/);
 });

@@ -3,23 +3,12 @@
  * CREATEROLE role: what differs between 15 and 18 is who may grant a membership, end a session and drop a role.
  */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { Json } from '#domain/json.ts';
-import { chooseAccount } from '#store/embedded/account.ts';
-import { prepareBinaries } from '#store/embedded/binaries.ts';
 import { startPostgresTarget, yes, type PostgresTarget } from '#test/worlds/postgres-target.ts';
-import { debianBin } from '#test/worlds/postgres-server.ts';
+import { debianBin, embeddedBin } from '#test/worlds/postgres-server.ts';
 
-async function embedded(): Promise<string> {
-  const folder = join(tmpdir(), 'brevet-test-programs'); // used only where the package itself can't be run
-  await mkdir(folder, { recursive: true });
-  return dirname((await prepareBinaries(folder, await chooseAccount([]))).postgres);
-}
-
-for (const [version, bin] of [['Debian\'s', debianBin], ['18', embedded]] as const) {
+for (const [version, bin] of [['Debian\'s', debianBin], ['18', embeddedBin]] as const) {
   for (const admin of ['superuser', 'createrole'] as const) {
     test(`PostgreSQL ${version}, Brevet as ${admin}: every kind of grant comes, works, and goes without a trace`, { timeout: 60_000 }, async () => {
       await using world = await startPostgresTarget({ bin: await bin(), admin, conf: ['max_prepared_transactions = 5', 'authentication_timeout = 1s'] });
@@ -121,7 +110,7 @@ async function brokered(world: PostgresTarget, modest: boolean): Promise<void> {
 }
 
 test('PostgreSQL 18: a membership held in a lesser form is raised, and lowered again to what it was', { timeout: 60_000 }, async () => {
-  await using world = await startPostgresTarget({ bin: await embedded() });
+  await using world = await startPostgresTarget({ bin: await embeddedBin() });
   await world.sql(`create role team; create role ada login password 'ada'; create role other; grant other to ada;
     grant team to ada with inherit false, set false; grant select on hr.secrets to team; grant usage on schema hr to team`);
   const before = await world.fingerprint();

@@ -60,6 +60,31 @@ test('two Ctrl-C while the first start is still under way leave nothing running'
   await until(async () => !(await isAlive(postmaster)), 'the end of the postmaster', 3000);
 });
 
+test('Ctrl-C in the demonstration ends an open psql with Brevet\'s words, before its database goes', { timeout: 60_000 }, async (t) => {
+  const folder = await folderFor(t);
+  const child = spawn(process.execPath, [join(ROOT, 'src/main/demo.ts')], { detached: true, env: { PATH: process.env['PATH'] ?? '', BREVET_DATA: folder, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const exited = once(child, 'exit');
+  t.after(() => void child.kill('SIGKILL'));
+  let said = '';
+  child.stdout.on('data', (bytes) => (said += bytes));
+  while (!said.includes('Ctrl-C stops everything')) await sleep(20);
+  const ada = (...args: string[]) => spawn(join(ROOT, 'bin/brevet'), args, { env: { PATH: process.env['PATH'] ?? '', HOME: folder, BREVET_HOME: join(folder, 'home/ada') }, stdio: ['ignore', 'ignore', 'pipe'] });
+  const ran = async (...args: string[]) => assert.deepEqual(await once(ada(...args), 'exit'), [0, null], args.join(' '));
+  await ran('login', /ada login '([^']*)'/.exec(said)?.[1] ?? '');
+  await ran('request', 'orders-read', '--reason', 'r', '--ticket', 'SHOP-12', '--wait');
+  const psql = ada('psql', 'orders', '--', '-c', 'select pg_sleep(60)');
+  let heard = '';
+  psql.stderr.on('data', (bytes) => (heard += bytes));
+  const left = once(psql, 'exit');
+  while (!heard.includes('this session is recorded')) await sleep(20);
+  await sleep(1500);
+  process.kill(-(child.pid ?? 0), 'SIGINT'); // as a terminal does: to all of the group
+  await left;
+  assert.deepEqual((await exited)[0], 0);
+  assert.match(heard, /FATAL: {2}Brevet: this access ended at .*: the broker is being stopped/);
+  assert.doesNotMatch(heard, /administrator command/);
+});
+
 test('the demonstration ends its sample database as well, however it is told to stop', { timeout: 40_000 }, async (t) => {
   const folder = await folderFor(t);
   const child = spawn(process.execPath, [join(ROOT, 'src/main/demo.ts')], { env: { PATH: process.env['PATH'] ?? '', BREVET_DATA: folder, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'] });

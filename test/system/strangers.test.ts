@@ -46,6 +46,17 @@ test('H01 a flood of calls that nobody has signed does not reach the store', { t
   for (let n = 0; n < 30; n++) done(await ada.get('/api/v1/me'));
 });
 
+test('H01 whoever has an IPv6 network has one address of it to us, behind a proxy as well', { timeout: 60_000 }, async () => {
+  await using behind = await brevetWorld({ brokers: 0, env: { BREVET_PROXIES: '127.0.0.1' } });
+  const from = async (address: string) => (await behind.anonymous('GET', '/api/v1/authority', undefined, { 'x-forwarded-for': address })).status;
+  const statuses = [];
+  for (let n = 0; n < 80; n++) statuses.push(await from(`2001:db8:1:2:${n.toString(16)}::1`));
+  assert.equal(statuses[0], 200);
+  assert.equal(statuses.at(-1), 429);
+  assert.equal(await from('2001:db8:1:3::1'), 200, 'the neighbour');
+  assert.equal(await from('203.0.113.9'), 200);
+});
+
 /** Fails to prove anything until the address has used up what it has, and goes on so until the disposal. */
 async function emptiedBucket(): Promise<AsyncDisposable> {
   const { privateKey } = generateKeyPairSync('ed25519');

@@ -52,7 +52,7 @@ export function activeGrant(nowMs = Date.now()): Answer<'grant'> {
     id: grantId, request: requestId, principal: ana, onBehalfOf: null, entitlement: ordersRead, state: 'active', reason: 'why are invoices late?',
     ticket: null, durationSeconds: 1800, createdAt: at(-780), startAt: at(-780), activatedAt: at(-779), deadline: at(17 * 60 + 30), revokeDueAt: null,
     endReason: null, endedAt: null, overdueAt: null, liveSessions: 0,
-    parts: [{ ordinal: 0, target: orders, kind: 'role', object: 'brevet_grt_01jd', account: 'brevet_grt_01jd', state: 'present', reach: ['read schema sales'], attempts: 1, lastError: null, nextAttemptAt: null, evidence: null }],
+    parts: [{ ordinal: 0, target: orders, kind: 'role', object: 'brevet_grt_01jd', account: 'brevet_grt_01jd', state: 'present', reach: ['read schema sales'], attempts: 1, lastError: null, nextStep: null, nextAttemptAt: null, evidence: null }],
     connect: { protocol: 'postgresql', host: '127.0.0.1', port: 6432, database: 'orders-read', user: 'ana' },
     actions: { connect: yes, extend: yes, finish: yes, revoke: yes },
   };

@@ -1,12 +1,15 @@
 /** A throw-away PostgreSQL server for tests: Debian's binaries, own data folder, TCP on a free port, never root. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, readdir, rm, writeFile, copyFile, chmod } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, rm, writeFile, copyFile, chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { chooseAccount } from '#store/embedded/account.ts';
+import { prepareBinaries } from '#store/embedded/binaries.ts';
+import { FOLDERS, sign } from './left-behind.ts';
 import type { WalledNet } from './walled-net.ts';
 
 const run = promisify(execFile);
@@ -40,6 +43,13 @@ export async function debianBin(): Promise<string> {
   return `/usr/lib/postgresql/${newest}/bin`;
 }
 
+/** The programs that the embedded store runs on: a newer PostgreSQL than Debian's. */
+export async function embeddedBin(): Promise<string> {
+  const folder = join(tmpdir(), 'brevet-test-programs'); // used only where the package itself can't be run
+  await mkdir(folder, { recursive: true });
+  return dirname((await prepareBinaries(folder, await chooseAccount([]))).postgres);
+}
+
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
@@ -64,7 +74,8 @@ export interface TestServerOptions {
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const bin = options.bin ?? (await debianBin());
-  const folder = await mkdtemp(join(tmpdir(), 'brevet-pg-'));
+  const folder = await mkdtemp(join(tmpdir(), FOLDERS));
+  await sign(folder);
   const data = join(folder, 'data');
   const password = 'test-superuser';
   const root = process.getuid?.() === 0;

@@ -1,22 +1,10 @@
-import { sessionEnded, sessionsEndAsked } from '#domain/events/session-events.ts';
+import { sessionsEndAsked } from '#domain/events/session-events.ts';
 import type { SessionId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { knowActor, type Actor } from '../actor.ts';
 import type { App } from '../app.ts';
-import type { SessionEnd } from '../ports/gate.ts';
 import type { Tx } from '../ports/store.ts';
 import { mayEndSession } from '../visibility.ts';
-
-/** The broker tells that a session is over. Told twice, it counts once. */
-export async function sessionIsOver(app: App, end: SessionEnd): Promise<void> {
-  await app.store.transaction(async (tx) => {
-    const ended = await tx.sessions.end(end.session, { at: tx.now, reason: end.reason, ...end.counters });
-    if (!ended) return;
-    await tx.log(sessionEnded(ended));
-    // A removal may wait for its last session.
-    await tx.notify('work', 'advance');
-  });
-}
 
 /** Its holder, a reviewer of its grant, or an administrator asks for the end. @throws Refusal `not_found` */
 export async function endSession(app: App, actor: Actor, id: SessionId): Promise<void> {

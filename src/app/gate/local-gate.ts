@@ -3,7 +3,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { Gate, GateRefusal, OpenSession, SessionOrder, SessionTicket } from '../ports/gate.ts';
 import type { Identity } from '../ports/identity.ts';
-import { sessionIsOver } from './end-session.ts';
+import { noteEnds } from './note-ends.ts';
 import { openSession } from './open-session.ts';
 import { recordChunk } from './record-chunk.ts';
 import { orderFrom, renewSessions } from './renew-sessions.ts';
@@ -18,6 +18,7 @@ export function localGate(app: App, identity: Identity): Gate & Disposable {
   const carried = new Set<SessionId>();
   const listeners = new Set<(order: SessionOrder) => void>();
   const waiting = new Map<string, number>();
+  const noteEnd = noteEnds(app);
 
   /** Somebody ended something: asks anew for all sessions of our brokers, and passes on what can't wait. */
   let asking: Promise<void> | null = null;
@@ -47,7 +48,7 @@ export function localGate(app: App, identity: Identity): Gate & Disposable {
     renew: (broker, sessions) => renewSessions(app, broker, sessions),
     record: (chunk) => recordChunk(app, chunk),
     async ended(end) {
-      await sessionIsOver(app, end);
+      await noteEnd(end);
       carried.delete(end.session);
     },
     onOrder(listener) {

@@ -66,6 +66,16 @@ export interface OwnedObject {
   readonly validUntil: Date | null;
 }
 
+/** Something without which an entitlement's part can't become real on its target. */
+export interface Shortfall {
+  /** In plain words, escaped, without secrets. */
+  readonly message: string;
+  /** What an administrator of the target runs there to mend it, in the database that the scope names; `null` when no statement would. */
+  readonly sql: string | null;
+  /** What to do in other words, in one sentence. */
+  readonly hint: string | null;
+}
+
 /** A standing privilege found on a target: who can do what with no grant. */
 export interface StandingPrivilege {
   readonly account: string;
@@ -124,5 +134,10 @@ export interface Connector {
     readonly password: string;
     readonly within: string | null;
   }): SessionTicket['upstream'];
+  /**
+   * What Brevet's role lacks on the target for a part of this kind, account and scope, as far as can be told without making
+   * it. `{name}` in `account` stands for anybody's. Changes nothing. @throws Refusal `target_unreachable`
+   */
+  shortfalls(target: TargetAccess, part: { readonly kind: GrantKind; readonly account: string | null; readonly scope: JsonObject }): Promise<readonly Shortfall[]>;
   listStanding(target: TargetAccess): Promise<readonly StandingPrivilege[]>;
 }

@@ -237,7 +237,8 @@ export interface GrantTable {
   lockFinished(limit: number, except?: readonly GrantId[]): Promise<readonly Grant[]>;
   /**
    * Moves many to `revoking` at once (they are locked), with their parts' removal due and their sessions told. Answers the
-   * parts that nobody had ever claimed: they were never touched, and are absent by this.
+   * parts that nobody had ever claimed: they were never touched, and are absent by this. What an attempt failed by is kept
+   * when the reason is `activation_failed`, until the removal itself fails.
    */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
@@ -319,6 +320,15 @@ export interface SessionStanding {
   readonly ended: boolean;
 }
 
+/** That a session is over, why, and what it came to. */
+export interface SessionEnding {
+  readonly id: SessionId;
+  readonly reason: SessionEndReason;
+  readonly statements: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 export interface SessionTable {
   insert(session: Session): Promise<void>;
   byId(id: SessionId): Promise<Session | null>;
@@ -333,7 +343,8 @@ export interface SessionTable {
   standing(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   /** Asks the brokers to end these; keeps an earlier reason. Answers the ids that were live. */
   cut(filter: SessionFilter & { readonly ids?: readonly SessionId[] }, reason: SessionEndReason): Promise<readonly SessionId[]>;
-  end(id: SessionId, end: { readonly at: Date; readonly reason: SessionEndReason; readonly statements: number; readonly bytesIn: number; readonly bytesOut: number }): Promise<Session | null>;
+  /** Answers those that were live until now, each once. */
+  endAll(ends: readonly SessionEnding[], at: Date): Promise<readonly Session[]>;
   /**
    * The target was read back and holds no session of this part: those that still count as live lapse at `until`, unless
    * their broker tells of them before.

@@ -102,10 +102,8 @@ const STEPS = [
 ];
 
 async function endLostSessions(_app: App, tx: Tx, lost: readonly Session[]): Promise<void> {
-  for (const { id, cutReason, statements, bytesIn, bytesOut } of lost) {
-    const ended = await tx.sessions.end(id, { at: tx.now, reason: cutReason ?? 'broker_lost', statements, bytesIn, bytesOut });
-    if (ended) await tx.log(sessionEnded(ended));
-  }
+  const ends = lost.map(({ id, cutReason, statements, bytesIn, bytesOut }) => ({ id, reason: cutReason ?? 'broker_lost', statements, bytesIn, bytesOut }) as const);
+  for (const ended of await tx.sessions.endAll(ends, tx.now)) await tx.log(sessionEnded(ended));
 }
 
 /** Every part absent, read back, and no session left: now, and only now, a grant has ended. */

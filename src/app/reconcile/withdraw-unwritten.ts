@@ -21,7 +21,8 @@ export async function withdrawUnwritten(app: App, part: GrantPart): Promise<bool
 /** Grants whose deadline has passed and whose end can't be written: each part until it is gone, for as long as the process lives. */
 export class DueUnwritten {
   readonly #app: App;
-  readonly #taken = new Set<GrantPart['id']>();
+  /** With the fence it had: whoever claimed the part since may have made it once more. */
+  readonly #taken = new Map<GrantPart['id'], GrantPart['fence']>();
   #underWay = false;
 
   constructor(app: App) {
@@ -41,10 +42,10 @@ export class DueUnwritten {
       return (await Promise.all(due.map((grant) => tx.parts.ofGrant(grant.id)))).flat();
     });
     // What brokers carry they have cut by their own clock; nothing else of it stands on the target.
-    const left = parts.filter((part) => part.state !== 'absent' && part.kind !== 'brokered_session' && !this.#taken.has(part.id));
+    const left = parts.filter((part) => part.state !== 'absent' && part.kind !== 'brokered_session' && this.#taken.get(part.id) !== part.fence);
     await Promise.all(left.map(async (part) => {
       try {
-        if (await withdrawUnwritten(this.#app, part)) this.#taken.add(part.id);
+        if (await withdrawUnwritten(this.#app, part)) this.#taken.set(part.id, part.fence);
       } catch (error) {
         this.#app.journal.warn('a removal without the log failed; it is tried again', { grant: part.grant, part: part.id, ...whatWentWrong(error) });
       }

@@ -59,6 +59,26 @@ test('--wait waits for the decision and for the access, and says what to do with
   assert.ok(!ran.stderr.includes('\u001b'), 'no live line without a terminal');
 });
 
+/** As the server tells somebody who is no administrator. */
+const held = () => {
+  const grant = activeGrant();
+  const parts = grant.parts.map((part) => ({ ...part, state: 'planned', attempts: 3, lastError: 'target_refused: the target answers, and refuses', nextStep: 'Tell an administrator of Brevet.' }));
+  return { ...grant, state: 'activating' as const, activatedAt: null, parts };
+};
+
+test('what holds up an approved access is told once while --wait waits, also with --json, and when it gives up', async () => {
+  await using world = await signedIn({ request: () => approved, grant: ({ before }) => (before < 3 ? held() : activeGrant()) });
+  const ran = await world.run([...ASK, '--wait', '--json']);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(ran.stderr.match(/target_refused/g)?.length, 1);
+  assert.match(ran.stderr, /^▲ orders: target_refused: the target answers, and refuses\n {2}Tell an administrator of Brevet\.$/m);
+  assert.equal((JSON.parse(ran.stdout) as { state: string }).state, 'active');
+  await using never = await signedIn({ request: () => approved, grant: held });
+  const given = await never.run([...ASK, '--wait', '--timeout', '2s']);
+  assert.equal(given.code, 8);
+  assert.match(given.stderr, /2 s have passed: making it real on orders; tried 3 times: target_refused: the target answers/);
+});
+
 test('a denial ends the wait with exit code 3 and the reason', async () => {
   await using world = await signedIn({ request: () => ({ ...request, state: 'denied', decisionReason: 'ask for the view instead' }) });
   const ran = await world.run([...ASK, '--wait']);

@@ -63,7 +63,7 @@ async function checkHere(run: Run) {
 function render(run: Run, here: readonly Check[], diagnosis: Answer<'doctor'> | null): string {
   const line = ({ name, state, message, hint }: Check) => {
     const [tone, mark] = MARKS[state];
-    return `${run.paint(tone, mark)} ${run.paint('bold', escape(name))}  ${escape(message)}${hint && state !== 'ok' ? `\n  ${run.paint('dim', escape(hint))}` : ''}`;
+    return `${run.paint(tone, mark)} ${run.paint('bold', escape(name))}  ${escape(message)}${hint && state !== 'ok' ? hint.split('\n').map((one) => `\n  ${run.paint('dim', escape(one))}`).join('') : ''}`;
   };
   const settings = Object.entries(diagnosis?.settings ?? {}).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const);
   return [

@@ -34,6 +34,19 @@ test('grants show by shape what is live, verified gone, and overdue', async () =
   assert.deepEqual(world.double.calls[1]?.query, { limit: 50, view: 'mine', live: 'true' });
 });
 
+test('grants and show tell what holds up a grant, and what to do', async () => {
+  const grant = activeGrant();
+  const held = { ...grant, state: 'activating' as const, parts: grant.parts.map((part) => ({ ...part, attempts: 2, lastError: 'target_unreachable: no\u001b[2J answer', nextStep: 'brevet doctor tells more.' })) };
+  await using world = await signedIn({ grants: () => page(held, activeGrant()), grant: () => held });
+  const list = (await world.run(['grants'])).stdout;
+  assert.match(list, new RegExp(`\\n▲ ${grantId} on orders: target_unreachable: no\\\\e\\[2J answer\\n {2}brevet doctor tells more\\.\\n$`));
+  assert.equal(list.match(/▲/g)?.length, 1);
+  const shown = (await world.run(['show', grantId])).stdout;
+  assert.match(shown, /attempts +2; last problem: target_unreachable: no\\e\[2J answer[^]*what to do +brevet doctor tells more\./);
+  const { items } = JSON.parse((await world.run(['grants', '--json'])).stdout) as { items: { parts: { nextStep: string }[] }[] };
+  assert.equal(items[0]?.parts[0]?.nextStep, 'brevet doctor tells more.');
+});
+
 test('lists follow their pages up to the limit, and say when there is more', async () => {
   const numbered = (n: number) => ({ ...activeGrant(), id: `grt_01jd000000000000000000${String(n).padStart(4, '0')}` });
   await using world = await signedIn({

@@ -18,6 +18,13 @@ export function ending(run: Run, grant: Grant): string {
   return `${duration(grant.durationSeconds)}, starts ${times.both(grant.startAt)}`;
 }
 
+/** Beneath the table: what holds up which grant, and what to do. */
+function heldUp(run: Run, grants: readonly Grant[]): string {
+  const lines = grants.flatMap((grant) => grant.parts.filter((part) => part.lastError !== null).map((part) =>
+    `\n${run.paint('bad', '▲')} ${escape(grant.id)} on ${escape(part.target.name)}: ${escape(part.lastError ?? '')}${part.nextStep === null ? '' : `\n  ${run.paint('dim', escape(part.nextStep))}`}`));
+  return lines.join('');
+}
+
 export function renderGrants(run: Run, grants: readonly Grant[]): string {
   return table<Grant>(grants, [
     { head: 'grant', cell: (grant) => grant.id },
@@ -28,7 +35,7 @@ export function renderGrants(run: Run, grants: readonly Grant[]): string {
     { head: 'time', cell: (grant) => ending(run, grant) },
     { head: 'live', cell: (grant) => grant.liveSessions || null, align: 'right' },
     { head: 'why', cell: (grant) => grant.reason, flexible: true },
-  ], run.paint, run.columns);
+  ], run.paint, run.columns) + heldUp(run, grants);
 }
 
 /** What the connector read on the target, a fact to a line. */
@@ -63,6 +70,7 @@ export function renderGrant(run: Run, grant: Grant): string {
         ['object', part.account && part.account !== part.object ? `${part.object} as ${part.account}` : part.object],
         ['reach', part.reach],
         ['attempts', part.lastError ? `${part.attempts}; last problem: ${part.lastError}${part.nextAttemptAt ? `; again ${times.away(part.nextAttemptAt)}` : ''}` : null],
+        ['what to do', part.nextStep],
         ['read back', evidenceLines(part.evidence)],
       ], paint, run.columns),
     ),

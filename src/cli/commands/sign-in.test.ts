@@ -121,15 +121,24 @@ test('a password comes by standard input, never as an argument', async () => {
   assert.doesNotMatch(ran.stdout + ran.stderr, /correct horse/);
 });
 
-test('a key that others could read is refused', async () => {
-  await using double = await ApiDouble.start({ me: () => me });
+test('a key that others could read is refused; what the hint says helps, and so does signing in over it', async () => {
+  await using double = await ApiDouble.start({ me: () => me, revokeKey: () => ({}), signInByLink: () => ({ key: keyId, principal: ana }) });
   await using world = await CliWorld.make();
   await world.signIn(double);
   await chmod(join(world.home, 'key.pem'), 0o644);
   const ran = await world.run(['whoami']);
   assert.equal(ran.code, 6);
-  assert.match(ran.stderr, /can be read or changed by others \(mode 644\)/);
+  assert.match(ran.stderr, /can be read or changed by others \(mode 644\)\n.*chmod 600 .*key\.pem\. .*brevet logout: it revokes the key\. Sign in with a new link/);
   assert.deepEqual(double.calls, []);
+  const over = await world.run(['login', `${double.url}/sign-in#${LINK_SECRET}`]);
+  assert.equal(over.code, 0, over.stderr);
+  assert.match(over.stderr, /it is replaced, and its key not revoked\. If that was yours: brevet keys, brevet revoke-key KEY/);
+  assert.deepEqual([await mode(join(world.home, 'key.pem')), double.called('revokeKey').length], ['600', 0]);
+  await chmod(join(world.home, 'key.pem'), 0o644);
+  assert.equal((await world.run(['logout'])).code, 6);
+  await chmod(join(world.home, 'key.pem'), 0o600);
+  assert.equal((await world.run(['logout'])).code, 0);
+  assert.equal(double.called('revokeKey').length, 1);
 });
 
 test('the key signs for its own server only', async () => {

@@ -104,7 +104,7 @@ async function signInBefore(run: Run): Promise<SignedInProfile | null> {
     return await readProfile(run.folder);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    run.note(`${escape(error.message)}: it is replaced, and its key not revoked`);
+    run.note(`${escape(error.message)}: it is replaced, and its key not revoked. If that was yours: brevet keys, brevet revoke-key KEY`);
     return null;
   }
 }

@@ -82,7 +82,7 @@ async function readPrivate(path: string): Promise<string | null> {
   try {
     const { mode } = await file.stat();
     if ((mode & 0o077) !== 0) {
-      throw new Failure(EXIT.unauthenticated, `${path} can be read or changed by others (mode ${(mode & 0o777).toString(8)})`, `If nobody did, chmod 600 ${path}; otherwise sign in again and revoke the old key.`);
+      throw new Failure(EXIT.unauthenticated, `${path} can be read or changed by others (mode ${(mode & 0o777).toString(8)})`, `Take that from them: chmod 600 ${path}. If somebody may have read it, then run brevet logout: it revokes the key. Sign in with a new link.`);
     }
     return await file.readFile('utf8');
   } finally {

@@ -92,6 +92,12 @@ export class Run {
     if (!this.json) this.deps.terminal.stderr.write(`${text}\n`);
   }
 
+  /** What goes wrong while something is waited for: on stderr also with --json, where it does not touch the result. */
+  warn(text: string): void {
+    const { stderr } = this.deps.terminal;
+    stderr.write(`${stderr.isTTY === true ? '\r\u001b[2K' : ''}${this.paint('bad', '▲')} ${text.split('\n').map(escape).join('\n')}\n`);
+  }
+
   /** From now on Ctrl-C ends what is under way by a Failure instead of the process. */
   interruptible(): Disposable {
     const stop = this.deps.onSignal('SIGINT', () => this.#interrupt.abort());

@@ -8,6 +8,8 @@ type AccessRequest = Answer<'request'>;
 type Grant = Answer<'grant'>;
 
 const POLL_SECONDS = 20;
+/** What an attempt on a target came to wakes nobody up: it is seen at the next look. */
+const TARGET_POLL_SECONDS = 3;
 const OUTAGE_MS = 60_000;
 
 /** Seconds of waiting, and what Ctrl-C or the limit leaves behind. */
@@ -33,8 +35,16 @@ export async function waitForGrant(run: Run, id: string, patience: Patience): Pr
   return follow<Grant>(run, first, patience, {
     fetch: (waitSeconds) => client.call('grant', { params: { id }, query: { waitSeconds } }),
     done: ({ state }) => state !== 'scheduled' && state !== 'activating',
-    line: (grant) => (grant.state === 'scheduled' ? `approved; it starts ${run.times.both(grant.startAt)}` : `making it real on ${grant.parts.map((part) => part.target.name).join(', ')}`),
+    line: (grant) => (grant.state === 'scheduled' ? `approved; it starts ${run.times.both(grant.startAt)}` : makingLine(grant)),
+    trouble: ({ state, parts }) => state !== 'activating' ? [] : parts.flatMap(({ target, lastError, nextStep }) => lastError === null ? [] : [`${target.name}: ${lastError}${nextStep === null ? '' : `\n  ${nextStep}`}`]),
+    pollSeconds: TARGET_POLL_SECONDS,
   });
+}
+
+function makingLine({ parts }: Grant): string {
+  const wrong = parts.find(({ lastError }) => lastError !== null);
+  const where = `making it real on ${parts.map(({ target }) => target.name).join(', ')}`;
+  return wrong ? `${where}; tried ${wrong.attempts} times: ${wrong.lastError ?? ''}` : where;
 }
 
 export function decisionLine({ stages }: Pick<AccessRequest, 'stages'>): string {
@@ -49,14 +59,18 @@ interface Followed<T> {
   fetch(waitSeconds: number): Promise<T>;
   done(value: T): boolean;
   line(value: T): string;
+  /** What stands in the way: told once each, also where there is no terminal. */
+  trouble?(value: T): readonly string[];
+  readonly pollSeconds?: number;
 }
 
-async function follow<T>(run: Run, first: T, { limitSeconds, hint }: Patience, { fetch, done, line }: Followed<T>): Promise<T> {
+async function follow<T>(run: Run, first: T, { limitSeconds, hint }: Patience, { fetch, done, line, trouble, pollSeconds = POLL_SECONDS }: Followed<T>): Promise<T> {
   const { monotonic, sleep } = run.deps;
   const begun = monotonic();
   const left = () => (limitSeconds === null ? Infinity : limitSeconds - (monotonic() - begun) / 1000);
   let value = first;
   let heard = begun;
+  const told = new Set<string>();
   using _ = run.interruptible();
   const elapsed = () => {
     const seconds = Math.floor((monotonic() - begun) / 1000);
@@ -66,10 +80,14 @@ async function follow<T>(run: Run, first: T, { limitSeconds, hint }: Patience, {
   // Awaited here: the interrupt is listened to until the end of this function.
   return await run.watching(shown, async () => {
     while (!done(value)) {
+      for (const one of (trouble?.(value) ?? []).filter((each) => !told.has(each))) {
+        told.add(one);
+        run.warn(one);
+      }
       if (left() <= 0) throw new Failure(EXIT.timeout, `${limitSeconds} s have passed: ${line(value)}`, hint);
       const asked = monotonic();
       try {
-        value = await fetch(Math.max(1, Math.min(POLL_SECONDS, Math.floor(left()))));
+        value = await fetch(Math.max(1, Math.min(pollSeconds, Math.floor(left()))));
         heard = monotonic();
       } catch (error) {
         if (run.interrupted.aborted) throw new Failure(EXIT.interrupted, 'stopped waiting', hint);

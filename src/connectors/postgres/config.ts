@@ -22,7 +22,7 @@ export interface TargetConfig {
    * checks the certificate and the host name. The default is the strictest.
    */
   readonly tls: 'disable' | 'prefer' | 'require' | 'verify-full';
-  /** PEM; `null` for the system's authorities. */
+  /** PEM; `null` for the public authorities that Node.js brings. */
   readonly ca: string | null;
   /** Who gets what a session leaves behind, if it is no administrator then; `null` for a powerless role of Brevet's own. */
   readonly reassignTo: string | null;
@@ -66,7 +66,7 @@ export function parseConfig(config: unknown): TargetConfig & JsonObject {
   }
   const bad = firstUnreadable(parsed.ca);
   if (bad !== null) {
-    throw new Refusal('invalid_input', `certificate ${bad} in ca is no X.509 certificate`, { field: '/ca', hint: 'Put the whole PEM text of the authority there, or leave ca out for the system\'s authorities.' });
+    throw new Refusal('invalid_input', `certificate ${bad} in ca is no X.509 certificate`, { field: '/ca', hint: 'Put the whole PEM text of the authority there, or leave ca out for public authorities.' });
   }
   return parsed;
 }

@@ -11,6 +11,7 @@ import { provisionAccount } from './provision.ts';
 import { describe, within } from './scope-reach.ts';
 import { parseScope, type Scope } from './scope.ts';
 import type { Tools } from './tools.ts';
+import { shortfalls } from './shortfalls.ts';
 import { upstream } from './upstream.ts';
 import { removeOwned, withdrawRole } from './withdraw.ts';
 
@@ -53,6 +54,7 @@ export function postgresConnector(options: PostgresConnectorOptions): Connector 
     listOwned: (target) => listOwned(target, tools),
     removeOwned: (target, name) => removeOwned(target, name, tools),
     upstream,
+    shortfalls: (target, part) => shortfalls(target, part, tools),
     listStanding: (target) => listStanding(target, tools),
   };
 }

@@ -76,6 +76,15 @@ test('B15: a trigger on a table of others that calls the account\'s function onl
   await world.sql('drop trigger w on sales.orders');
 });
 
+test('B15: a rule on a table of the account\'s own is off when somebody else writes there', async () => {
+  const residue = await leave(`
+    create table scratch.t (n int); create table scratch.seen (who text);
+    create rule r as on insert to scratch.t do also insert into scratch.seen values (current_user)`);
+  assert.ok(residue.some((one) => one['kind'] === 'code_on_own_table' && one['on'] === 'scratch.t' && one['rulesDisabled'] === 1), JSON.stringify(residue));
+  await world.sql('insert into scratch.t values (1)');
+  assert.deepEqual(await world.sql('select * from scratch.seen'), []);
+});
+
 test('B15: the role that inherits can do nothing; one that was given something is passed over, and holds up nothing', async () => {
   const make = 'create table scratch.mine (n int)';
   const itsOwn = `${make}; grant all on scratch.mine to ${ESTATE}`;
@@ -135,6 +144,18 @@ test('B15: Brevet is no superuser: functions, tables, types go to the powerless 
       create function scratch.f${round}() returns int language sql security definer as 'select 1'`);
     const taken = await own.connector.withdraw(plan);
     assert.equal(taken.gone, true, JSON.stringify(taken));
+  }
+  await own.sql('create role plain');
+  for (const member of [false, true]) {
+    if (member) await own.sql('grant plain to brevet_admin');
+    const plan = own.plan({ database: 'orders', verbs: ['select'], tables: ['sales.orders'], createIn: ['scratch'] }, { target: { ...own.target, config: { ...own.target.config, reassignTo: 'plain' } } });
+    const { secret } = await own.connector.provision(plan, yes);
+    await using session = await own.session(plan.objectName, secret ?? '');
+    await session.query(`create table scratch.of_${member} (n int)`);
+    const taken = await own.connector.withdraw(plan);
+    assert.equal((taken.residue as JsonObject[]).find((one) => one['kind'] === 'heir_refused')?.['why'], member ? undefined : "Brevet's role is no member of it", JSON.stringify(taken));
+    const [owner] = await own.sql('select relowner::regrole::text as who from pg_class where relname = $1', [`of_${member}`]);
+    assert.equal(owner?.['who'], member ? 'plain' : ESTATE);
   }
   const owners = await own.sql(`select proowner::regrole::text as who from pg_proc where proname in ('f1', 'f2') union all select relowner::regrole::text from pg_class where relname in ('t1', 't2')
     union all select typowner::regrole::text from pg_type where typname in ('y1', 'y2')`);

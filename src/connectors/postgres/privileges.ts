@@ -41,20 +41,24 @@ const VERB = /^[a-z ]{3,20}$/;
 
 /** `grant ... to` or `revoke ... from` one role. */
 export async function changePrivileges(session: TargetSession, change: 'grant' | 'revoke', privileges: readonly Privilege[], role: string): Promise<void> {
-  const groups = Map.groupBy(privileges, ({ on, verb, table }) => `${on} ${verb} ${on === 'column' ? table : ''}`);
-  for (const group of groups.values()) {
-    for (let start = 0; start < group.length; start += AT_ONCE) {
-      await session.rows(statement(change, group.slice(start, start + AT_ONCE), role));
-    }
-  }
+  for (const what of statements(privileges)) await session.rows(`${change} ${what} ${change === 'grant' ? 'to' : 'from'} ${quoteIdentifier(role)}`);
 }
 
-function statement(change: 'grant' | 'revoke', group: readonly Privilege[], role: string): string {
+/** `grant select on table a, b`, as few as there can be: for somebody to run, with who gets it behind. */
+export function grantStatements(privileges: readonly Privilege[]): readonly string[] {
+  return statements(privileges).map((what) => `grant ${what}`);
+}
+
+function statements(privileges: readonly Privilege[]): readonly string[] {
+  const groups = Map.groupBy(privileges, ({ on, verb, table }) => `${on} ${verb} ${on === 'column' ? table : ''}`);
+  return [...groups.values()].flatMap((group) => Array.from({ length: Math.ceil(group.length / AT_ONCE) }, (_, at) => statement(group.slice(at * AT_ONCE, (at + 1) * AT_ONCE))));
+}
+
+function statement(group: readonly Privilege[]): string {
   const [first] = group;
   if (!first || !VERB.test(first.verb)) throw new Refusal('target_refused', 'the target named a privilege that is none');
   const names = group.map(({ sql }) => sql).join(', ');
-  const what = first.on === 'column' ? `${first.verb} (${names}) on table ${first.table}` : `${first.verb} on ${first.on} ${names}`;
-  return `${change} ${what} ${change === 'grant' ? 'to' : 'from'} ${quoteIdentifier(role)}`;
+  return first.on === 'column' ? `${first.verb} (${names}) on table ${first.table}` : `${first.verb} on ${first.on} ${names}`;
 }
 
 /**

@@ -42,7 +42,15 @@ export async function openDemo(settings: Settings, step: (text: string) => void,
     if (target) await setTargetSecret(server.app, tx, target.id, null, sample.password);
   });
   const everything = opening.move();
-  return { server, sample, stop: () => everything.disposeAsync() };
+  // Sessions end first, by their broker and in its words, and then what they are sessions of.
+  const stop = async () => {
+    try {
+      await server.stop();
+    } finally {
+      await everything.disposeAsync();
+    }
+  };
+  return { server, sample, stop };
 }
 
 /** The port of the first start, if it is still free: the target's address is part of the world. */

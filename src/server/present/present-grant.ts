@@ -2,6 +2,7 @@ import { isOwn, mayRevoke } from '#app/visibility.ts';
 import type { Answer } from '#contract/routes.ts';
 import type { Grant, GrantPart } from '#domain/grant.ts';
 import { Directory, entitlementRef, iso } from './directory.ts';
+import { presentEvidence, presentProblem } from './part-problem.ts';
 
 type Wire = Answer<'grant'>;
 
@@ -55,6 +56,7 @@ export async function presentGrant(directory: Directory, broker: BrokerAddress |
 }
 
 async function presentPart(directory: Directory, part: GrantPart): Promise<Wire['parts'][number]> {
+  const problem = presentProblem(part, directory.viewer.principal.administrator);
   return {
     ordinal: part.ordinal,
     target: await directory.targetRef(part.target),
@@ -64,9 +66,10 @@ async function presentPart(directory: Directory, part: GrantPart): Promise<Wire[
     state: part.state,
     reach: await directory.reach(part.target, part.kind, part.scope),
     attempts: part.attempts,
-    lastError: part.lastError,
+    lastError: problem?.lastError ?? null,
+    nextStep: problem?.nextStep ?? null,
     nextAttemptAt: iso(part.dueAt),
-    evidence: part.evidence as Wire['parts'][number]['evidence'],
+    evidence: presentEvidence(part, directory.viewer.principal.administrator) as Wire['parts'][number]['evidence'],
   };
 }
 

@@ -48,8 +48,8 @@ export function strangersAreSwept(world: World): string | null {
 }
 
 /**
- * What is granted stands: nobody takes a live grant's account away but its removal, and what is due may be gone before its end
- * is written.
+ * What is granted stands: nobody takes a live grant's account away but its removal, and what was due may be gone before its end
+ * is written: a clock that goes back brings nothing back.
  */
 export function liveAccountsStand(world: World): string | null {
   const { memory: { tables } } = world;
@@ -57,7 +57,7 @@ export function liveAccountsStand(world: World): string | null {
     const row = tables.parts.rows.get(id);
     const grant = row && tables.grants.rows.get(row.part.grant);
     if (row?.part.state !== 'present' || row.part.kind !== 'ephemeral_account' || grant?.state !== 'active' || world.tampered.has(row.part.id)) continue;
-    if (world.restoredGrants.has(grant.id) || world.due.has(grant.id)) continue;
+    if (world.restoredGrants.has(grant.id) || world.wasDue.has(grant.id)) continue;
     if (stillHolds(world, row.part) === null) return `${id} of ${grant.id} is live, and its account is gone`;
   }
   return null;

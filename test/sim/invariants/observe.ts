@@ -9,6 +9,7 @@ export function observe(world: World): null {
     const grant = tables.grants.rows.get(id);
     if (!grant) continue;
     const over = grant.state === 'revoking' || (grant.state === 'active' && grant.deadline !== null && grant.deadline.getTime() <= world.storeNow());
+    if (over) world.wasDue.add(grant.id);
     if (!over) world.due.delete(grant.id);
     else if (!world.due.has(grant.id)) world.due.set(grant.id, now);
   }

@@ -120,7 +120,7 @@ async function revokeAll(tx: Transaction, notify: Tx['notify'], ids: readonly st
     (row) => ({ ...row, part: { ...row.part, state: 'absent' as const, evidence: { untouched: true }, work: null, dueAt: null } })));
   await tx.run('grants.revokeAll parts', () => tx.update(parts, tx.live(parts), (row) => row.part.id,
     ({ part }) => of.includes(part.grant) && part.state !== 'absent',
-    (row) => ({ ...row, claimedUntil: null, part: { ...row.part, work: 'withdraw' as const, dueAt: at, attempts: 0, lastError: null } })));
+    (row) => ({ ...row, claimedUntil: null, part: { ...row.part, work: 'withdraw' as const, dueAt: at, attempts: 0, lastError: reason === 'activation_failed' ? row.part.lastError : null } })));
   const told = await tx.run('grants.revokeAll sessions', () => tx.update(sessions, tx.live(sessions), (row) => row.id,
     (row) => of.includes(row.grant) && row.state !== 'ended' && row.cutReason === null, (row) => ({ ...row, cutReason: TELLS_SESSIONS[reason] })));
   await notify('work');

@@ -62,16 +62,16 @@ export function partTable(tx: Transaction): PartTable {
 /** Each answers whether the fence was still the highest, and writes nothing otherwise. */
 function fencedWrites(tx: Transaction): Pick<PartTable, 'plan' | 'present' | 'absent' | 'retry'> {
   const { parts } = tx.tables;
-  const DONE = { work: null, dueAt: null, attempts: 0, lastError: null };
+  const DONE = { work: null, dueAt: null, attempts: 0 };
   const write = (what: string, id: PartId, fence: number, where: (part: GrantPart) => boolean, change: (row: PartRow) => PartRow) =>
     tx.run(what, async () => (await tx.update(parts, [tx.get(parts, id)].filter((row) => row !== null), (row) => row.part.id, ({ part }) => part.fence === fence && where(part), change)).length === 1);
   return {
     plan: (id, fence, { prior, deadline, state }) => write('parts.plan', id, fence, (part) => part.work !== null && part.state !== 'absent',
       (row) => ({ ...row, part: { ...row.part, prior: row.part.prior ?? prior ?? null, deadline: deadline ?? row.part.deadline, state: state ?? row.part.state } })),
     present: (id, fence, evidence, secret) => write('parts.present', id, fence, (part) => part.work === 'provision',
-      (row) => ({ ...row, claimedUntil: null, secret: secret ?? row.secret, part: { ...row.part, ...DONE, state: 'present', evidence } })),
+      (row) => ({ ...row, claimedUntil: null, secret: secret ?? row.secret, part: { ...row.part, ...DONE, lastError: null, state: 'present', evidence } })),
     absent: (id, fence, evidence) => write('parts.absent', id, fence, (part) => part.work === 'withdraw',
-      (row) => ({ ...row, claimedUntil: null, secret: null, part: { ...row.part, ...DONE, state: 'absent', evidence } })),
+      (row) => ({ ...row, claimedUntil: null, secret: null, part: { ...row.part, ...DONE, lastError: row.part.attempts === 0 ? row.part.lastError : null, state: 'absent', evidence } })),
     retry: (id, fence, dueAt, error, evidence) => write('parts.retry', id, fence, (part) => part.work !== null,
       (row) => ({ ...row, claimedUntil: null, part: { ...row.part, dueAt, evidence: evidence ?? row.part.evidence, lastError: error.slice(0, 2_000), attempts: row.part.attempts + 1 } })),
   };

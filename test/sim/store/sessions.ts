@@ -38,11 +38,12 @@ export function sessionTable(tx: Transaction): SessionTable {
     })),
     cut: (filter, reason) => tx.run('sessions.cut', async () => (await update((row) => isLive(row) && (filter.ids === undefined || filter.ids.includes(row.id)) && matches(tx, row, filter),
       (row) => ({ ...row, cutReason: row.cutReason ?? reason }))).map(({ id }) => id)),
-    end: (id, { at, reason, statements, bytesIn, bytesOut }) => tx.run('sessions.end', async () => {
-      const ended = await update((row) => row.id === id && isLive(row), (row) => ({
-        ...row, state: 'ended', endedAt: at, endReason: reason, statements, bytesIn, bytesOut, recordingRoot: chunksOf(tx, id).at(-1)?.hash ?? null,
+    endAll: (ends, at) => tx.run('sessions.endAll', () => {
+      const endOf = new Map(ends.map((end) => [end.id, end]));
+      return update((row) => endOf.has(row.id) && isLive(row), (row) => ({
+        ...row, state: 'ended', endedAt: at, endReason: endOf.get(row.id)?.reason ?? null, statements: endOf.get(row.id)?.statements ?? 0,
+        bytesIn: endOf.get(row.id)?.bytesIn ?? 0, bytesOut: endOf.get(row.id)?.bytesOut ?? 0, recordingRoot: chunksOf(tx, row.id).at(-1)?.hash ?? null,
       }));
-      return ended[0] ?? null;
     }),
     letLapse: (grant, part, until) => tx.run('sessions.letLapse', async () => {
       await update((row) => row.grant === grant && row.part === part && isLive(row), (row) => ({ ...row, leaseUntil: row.leaseUntil < until ? row.leaseUntil : until }));
