@@ -12,8 +12,6 @@ import { activationObstacle } from './activation-obstacle.ts';
 
 /** Rows per transaction: small enough that no lock is held long, large enough for 100,000 deadlines in one second. */
 const BATCH = 500;
-/** Of what is due, so many batches before anything else has its turn: of many at once, what is over counts for more than what is finished or overdue. */
-const DUE_BATCHES = 10;
 /** What is due is never long aside: 4 s. */
 const DUE_MOST_TIMES = 2;
 
@@ -33,15 +31,7 @@ interface Step<Row extends { readonly id: string }> {
 export async function advance(app: App, aside = new Aside(app.monotonic), dueStuck: () => void = () => undefined): Promise<number> {
   let moved = 0;
   const awaiting = await app.store.transaction((tx) => tx.grants.awaiting(tx.now, overdueBefore(tx)));
-  for (const step of STEPS) {
-    if (!awaiting.includes(step.what)) continue;
-    const due = step.what === 'due';
-    for (let n = 0, full = true; full && n < (due ? DUE_BATCHES : 1); n++) {
-      const took = await step.run(app, aside, due ? dueStuck : () => undefined);
-      moved += took;
-      full = took === BATCH;
-    }
-  }
+  for (const step of STEPS) if (awaiting.includes(step.what)) moved += await step.run(app, aside, step.what === 'due' ? dueStuck : () => undefined);
   return moved;
 }
 
