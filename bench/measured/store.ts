@@ -5,6 +5,7 @@ import { applyIn } from '#app/configuration/apply-configuration.ts';
 import { reviewRequest } from '#app/review-request.ts';
 import { submitRequest } from '#app/submit-request.ts';
 import { postgresConnector } from '#connectors/postgres/connector.ts';
+import type { KeyId } from '#domain/id.ts';
 import { createPolicyEngine } from '#policy/cedar-engine.ts';
 import { KeyRing, rootKeyOf } from '#secrets/root-key.ts';
 import { makeSecrets } from '#secrets/sealer.ts';
@@ -66,7 +67,9 @@ async function actorOf(app: App, name: string): Promise<Actor> {
   return app.store.transaction(async (tx) => {
     const principal = await tx.principals.byName(name);
     if (!principal) throw new Error(`there is no ${name}`);
-    return { id: principal.id, clientAddress: '127.0.0.1', authentication: { method: 'link', at: tx.now, phishingResistant: true, by: 'key_bench' } };
+    const key = newId('key', tx.now) as KeyId;
+    await tx.credentials.insertKey({ id: key, principal: principal.id, label: 'bench', publicKey: key, createdAt: tx.now, signedInAt: tx.now, signInMethod: 'link', issuedBy: null, lastUsedAt: null, revokedAt: null });
+    return { id: principal.id, clientAddress: '127.0.0.1', authentication: { method: 'link', at: tx.now, phishingResistant: true, by: key } };
   });
 }
 

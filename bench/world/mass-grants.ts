@@ -47,12 +47,12 @@ async function insertOne(tx: Tx, person: string, name: string): Promise<MassGran
   return { id: approved.id, role: only.objectName, entitlement: name };
 }
 
-/** Moves the deadlines of these grants into one second, `leadSeconds` from now; answers each one's, by the store's clock. */
-export async function deadlinesInOneSecond(world: BrevetWorld, grants: readonly MassGrant[], leadSeconds: number): Promise<ReadonlyMap<string, number>> {
+/** Moves the deadlines of these grants to random instants within `overSeconds`, `leadSeconds` from now; answers each one's, by the store's clock. */
+export async function moveDeadlines(world: BrevetWorld, grants: readonly MassGrant[], leadSeconds: number, overSeconds: number): Promise<ReadonlyMap<string, number>> {
   const { rows } = await world.database.pool.query<{ id: string; deadline: Date }>(
     `with due as (select date_trunc('milliseconds', clock_timestamp()) + $2 * interval '1 second' as at), moved as (
-       update brevet.grants set deadline = due.at + floor(random() * 1000) * interval '1 millisecond' from due where id = any($1) returning id, deadline)
-     select id, deadline from moved`, [grants.map(({ id }) => id), leadSeconds]);
+       update brevet.grants set deadline = due.at + floor(random() * 1000 * $3) * interval '1 millisecond' from due where id = any($1) returning id, deadline)
+     select id, deadline from moved`, [grants.map(({ id }) => id), leadSeconds, overSeconds]);
   await world.database.pool.query("select pg_notify('brevet_work', '')");
   return new Map(rows.map(({ id, deadline }) => [id, deadline.getTime()]));
 }

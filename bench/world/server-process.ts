@@ -9,16 +9,19 @@ export const BREVET = fileURLToPath(new URL('../../bin/brevet', import.meta.url)
 
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
-  /** The link that the first start prints. */
+  /** The link that the first start prints; empty at later ones. */
   readonly link: string;
   /** A home for commands. */
   readonly folder: string;
 }
 
-/** `bin/brevet server` as an operator starts it, on a database of its own and free ports. Resolves when it runs. */
-export async function startServerProcess(databaseUrl: string): Promise<ServerProcess> {
+/**
+ * `bin/brevet server` as an operator starts it, on a database of its own and free ports; with `data`, the data folder of a server
+ * that ran on it before, as a later start. Resolves when it runs.
+ */
+export async function startServerProcess(databaseUrl: string, data?: string): Promise<ServerProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'brevet-bench-server-'));
-  const env = { PATH: process.env['PATH'], HOME: folder, BREVET_DATA: join(folder, 'data'), DATABASE_URL: databaseUrl, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0' };
+  const env = { PATH: process.env['PATH'], HOME: folder, BREVET_DATA: data ?? join(folder, 'data'), DATABASE_URL: databaseUrl, BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0' };
   const child = spawn(BREVET, ['server'], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   let [said, journal] = ['', ''];
   child.stdout.on('data', (bytes: Buffer) => (said += bytes.toString()));
@@ -40,8 +43,8 @@ export async function startServerProcess(databaseUrl: string): Promise<ServerPro
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const link = /'(http[^']+sign-in#[^']+)'/.exec(said)?.[1];
-  if (link === undefined) throw new Error('the server printed no link to sign in with');
-  return { pid: child.pid ?? 0, link, folder, [Symbol.asyncDispose]: stop };
+  if (link === undefined && data === undefined) throw new Error('the server printed no link to sign in with');
+  return { pid: child.pid ?? 0, link: link ?? '', folder, [Symbol.asyncDispose]: stop };
 }
 
 /** Resident and proportional memory of a process, in MB: pages that processes share are in the first once for each. */

@@ -169,10 +169,10 @@ function tamper(world: World, rng: Rng, how: 'delete' | 'rename' | 'unmark'): vo
   const { target, account } = rng.pick(ours);
   if (account.mark) world.tampered.add(account.mark.part);
   world.scheduler.tell(`an operator: ${how} ${account.name} on ${target.name}`);
-  if (how === 'delete') target.accounts.delete(account.id);
+  if (how === 'delete') target.drop(account.id);
   if (how === 'rename') account.name = `x_${account.name}`;
   if (how === 'unmark') account.mark = null;
   target.changes += 1;
   // Brevet does not touch what does not bear its mark, and says so: somebody reads it in the end.
-  if (how === 'unmark') world.scheduler.at(world.scheduler.now + rng.between(5_000, 150_000), 'fixed', 'an operator drops it', null, () => target.accounts.delete(account.id));
+  if (how === 'unmark') world.scheduler.at(world.scheduler.now + rng.between(5_000, 150_000), 'fixed', 'an operator drops it', null, () => target.drop(account.id));
 }

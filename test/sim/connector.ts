@@ -39,20 +39,18 @@ export function simConnector(world: ConnectorWorld): Connector {
       const target = of(plan.target);
       await talk(world, target, 'prepare');
       if (plan.kind !== 'temporary_elevation') return {};
-      const account = demandAccount(target, plan);
-      return { account: account.id, roles: rolesOf(plan).filter((role) => !account.roles.has(role)) };
+      return { account: demandAccount(target, plan).id };
     },
     // Sessions change nothing of the accounts here.
     baseline: (own) => own,
     provision: (plan, stillMine) => {
-      if (plan.kind === 'ephemeral_account') return provisionAccount(world, of(plan.target), plan, stillMine);
-      if (plan.kind === 'temporary_elevation') return raise(world, of(plan.target), plan, stillMine);
-      return look(world, of(plan.target), plan);
+      if (plan.kind === 'brokered_session') return look(world, of(plan.target), plan);
+      return makeRole(world, of(plan.target), plan, stillMine);
     },
-    withdraw: (plan) => {
-      if (plan.kind === 'ephemeral_account') return remove(world, of(plan.target), plan.objectName, (target) => target.byMark(plan.part)[0] ?? null);
-      if (plan.kind === 'temporary_elevation') return lower(world, of(plan.target), plan);
-      return endBrokered(world, of(plan.target), plan);
+    withdraw: async (plan) => {
+      if (plan.kind === 'brokered_session') return endBrokered(world, of(plan.target), plan);
+      if (plan.kind === 'temporary_elevation' && plan.prior === null) return { gone: true, residue: [], evidence: { nothingWasGiven: true } };
+      return remove(world, of(plan.target), plan.objectName, (target) => target.byMark(plan.part)[0] ?? null);
     },
     listOwned: async (access) => {
       const target = of(access);
@@ -96,9 +94,11 @@ async function confirm(stillMine: () => Promise<boolean>): Promise<void> {
   if (!(await stillMine())) throw new Refusal('conflict', 'another worker has this part now; nothing was changed');
 }
 
-async function provisionAccount(world: ConnectorWorld, target: SimTarget, plan: PartPlan, stillMine: () => Promise<boolean>): Promise<Provisioned> {
+/** An account of the grant's own; or, for an elevation, a role that nobody signs in to, with the account that it raises as its member. */
+async function makeRole(world: ConnectorWorld, target: SimTarget, plan: PartPlan, stillMine: () => Promise<boolean>): Promise<Provisioned> {
   await talk(world, target, 'connect');
-  const password = world.password();
+  const raises = plan.kind === 'temporary_elevation';
+  const password = raises ? null : world.password();
   const tx = await target.begin(world.process, plan.objectName);
   try {
     const named = target.byName(plan.objectName);
@@ -106,23 +106,27 @@ async function provisionAccount(world: ConnectorWorld, target: SimTarget, plan: 
     if (named && named !== own) throw stranger(plan.objectName);
     if (own && own.name !== plan.objectName) throw new Refusal('target_refused', 'the account was renamed on the target');
     if (own?.mark && own.mark.fence > plan.fence) throw new Refusal('conflict', 'a later worker has made this account already');
+    const member = raises ? demandAccount(target, plan) : null;
+    if (member && member.id !== plan.prior?.['account']) throw new Refusal('target_refused', 'the account is another one than when it was prepared');
     await confirm(stillMine);
     await target.commit(tx, () => {
       const account = own ?? target.addAccount(plan.objectName);
       account.mark = { grant: plan.grant, part: plan.part, fence: plan.fence };
-      Object.assign(account, { login: true, validUntil: plan.deadline.getTime(), password });
+      Object.assign(account, { login: !raises, validUntil: plan.deadline.getTime(), password });
       account.roles.clear();
+      member?.memberOf.add(account.id);
     }, () => rolesOf(plan).forEach((role) => target.byName(plan.objectName)?.roles.add(role)));
   } finally {
     target.rollback(tx);
   }
   await talk(world, target, 'read back');
-  const read = target.byMark(plan.part)[0];
-  if (read?.password !== password || !rolesOf(plan).every((role) => read.roles.has(role))) throw new Refusal('target_refused', 'read back, and not as planned');
+  const [read] = target.byMark(plan.part);
+  const asPlanned = read?.password === password && rolesOf(plan).every((role) => read.roles.has(role)) && (!raises || demandAccount(target, plan).memberOf.has(read.id));
+  if (!asPlanned) throw new Refusal('target_refused', 'read back, and not as planned');
   return { secret: password, evidence: { account: read.name, id: read.id } };
 }
 
-/** No sign-in; end the connections; drop; look again. Whatever fails in between is told as not gone. */
+/** No sign-in; end the connections, a member's as well; drop; look again. Whatever fails in between is told as not gone. */
 async function remove(world: ConnectorWorld, target: SimTarget, name: string, find: (target: SimTarget) => Account | null): Promise<Withdrawn> {
   await talk(world, target, 'connect');
   const first = await target.begin(world.process, name);
@@ -144,10 +148,10 @@ async function remove(world: ConnectorWorld, target: SimTarget, name: string, fi
     return { gone: !unmarked, residue: unmarked ? [{ kind: 'unmarked_role', name }] : [], evidence: { found: false, unmarkedRole: unmarked, orphans } };
   }
   await talk(world, target, 'end connections');
-  const ended = endBackends(target, (backend) => backend.account === account.id);
+  const ended = endBackends(target, (backend) => backend.account === account.id || target.accounts.get(backend.account)?.memberOf.has(account.id) === true);
   const second = await target.begin(world.process, name);
   try {
-    await target.commit(second, () => void target.accounts.delete(account.id));
+    await target.commit(second, () => target.drop(account.id));
   } finally {
     target.rollback(second);
   }
@@ -166,51 +170,6 @@ function demandAccount(target: SimTarget, plan: PartPlan): Account {
   const account = plan.account === null ? null : target.byName(plan.account);
   if (!account) throw new Refusal('target_refused', 'the account does not exist on the target');
   return account;
-}
-
-async function raise(world: ConnectorWorld, target: SimTarget, plan: PartPlan, stillMine: () => Promise<boolean>): Promise<Provisioned> {
-  await talk(world, target, 'connect');
-  const wanted = plan.prior?.['roles'] as string[];
-  const tx = await target.begin(world.process, plan.objectName);
-  try {
-    const account = demandAccount(target, plan);
-    await confirm(stillMine);
-    await target.commit(tx, () => undefined, () => {
-      for (const role of wanted) {
-        account.roles.add(role);
-        account.raisedBy.set(role, plan.part);
-      }
-    });
-  } finally {
-    target.rollback(tx);
-  }
-  await talk(world, target, 'read back');
-  const account = demandAccount(target, plan);
-  if (!wanted.every((role) => account.roles.has(role))) throw new Refusal('target_refused', 'the account was not raised as planned');
-  return { secret: null, evidence: { account: account.name, given: wanted } };
-}
-
-async function lower(world: ConnectorWorld, target: SimTarget, plan: PartPlan): Promise<Withdrawn> {
-  if (plan.prior === null) return { gone: true, residue: [], evidence: { nothingWasGiven: true } };
-  const given = plan.prior['roles'] as string[];
-  await talk(world, target, 'connect');
-  const tx = await target.begin(world.process, plan.objectName);
-  const account = target.accounts.get(plan.prior['account'] as number) ?? null;
-  try {
-    await target.commit(tx, () => undefined, () => {
-      for (const role of given) {
-        account?.roles.delete(role);
-        account?.raisedBy.delete(role);
-      }
-    });
-  } finally {
-    target.rollback(tx);
-  }
-  await talk(world, target, 'end connections');
-  const ended = endBackends(target, (backend) => backend.account === account?.id);
-  await talk(world, target, 'read back');
-  const left = given.filter((role) => account?.roles.has(role));
-  return { gone: left.length === 0, residue: [], evidence: { account: account?.name ?? null, sessionsEnded: ended, left } };
 }
 
 async function look(world: ConnectorWorld, target: SimTarget, plan: PartPlan): Promise<Provisioned> {

@@ -160,28 +160,10 @@ function restore(world: World, ageMs: number): void {
     world.policies.splice(world.policies.findIndex(({ version }) => version > world.memory.tables.policies.rows.size) >>> 0);
     world.restoredAt = scheduler.now;
     world.restoredGrants = new Set(world.memory.tables.grants.rows.keys());
-    lowerUnknown(world);
     world.due.clear();
     world.excuse('everything', scheduler.now + AFTER_MS);
     for (const index of world.nodes.keys()) world.startNode(index);
   }));
-}
-
-/**
- * What raised an account bears no mark on the target: of an elevation that the backup does not know only whoever restores
- * it can take care (docs/simulation.md).
- */
-function lowerUnknown({ targets, memory: { tables } }: World): void {
-  for (const { accounts } of targets) {
-    for (const { roles, raisedBy } of accounts.values()) {
-      for (const [role, part] of raisedBy) {
-        const state = tables.parts.rows.get(part)?.part.prior ? tables.parts.rows.get(part)?.part.state : 'absent';
-        if (state !== 'absent') continue;
-        roles.delete(role);
-        raisedBy.delete(role);
-      }
-    }
-  }
 }
 
 /** Whatever was wrong is right again, every server runs, and nothing more goes wrong. */
@@ -193,12 +175,11 @@ export function heal(world: World): void {
   world.excuse('log', scheduler.now + BACKOFF_MS);
   world.network.heal();
   world.strikes.length = 0;
-  if (world.restoredAt !== null) lowerUnknown(world);
   for (const one of world.targets) {
     Object.assign(one, { downUntil: 0, refusesUntil: 0, skewMs: 0 });
     one.fates.length = 0;
     // What somebody took the mark from is theirs to remove.
-    for (const account of one.accounts.values()) if (account.mark === null && account.name.startsWith('brevet_')) one.accounts.delete(account.id);
+    for (const account of one.accounts.values()) if (account.mark === null && account.name.startsWith('brevet_')) one.drop(account.id);
   }
   for (const [index, node] of world.nodes.entries()) {
     node.fates.length = 0;

@@ -3,7 +3,7 @@ import type { Account, SimTarget } from './target.ts';
 import type { World } from './world.ts';
 
 /** What the world knows and no server does: whose an account, a role, a connection really is. */
-export const isAnyOurs = (account: Account) => account.mark !== null || account.raisedBy.size > 0;
+export const isAnyOurs = (account: Account) => account.mark !== null;
 
 export function targetOf(world: World, id: string): SimTarget {
   const target = world.targets.find((one) => one.id === id);
@@ -15,9 +15,5 @@ export function targetOf(world: World, id: string): SimTarget {
 export function stillHolds(world: World, part: GrantPart): string | null {
   const target = targetOf(world, part.target);
   const [marked] = target.byMark(part.id);
-  if (marked) return `account ${marked.name} on ${target.name}`;
-  for (const account of target.accounts.values()) {
-    for (const [role, by] of account.raisedBy) if (by === part.id) return `${account.name}'s role ${role} on ${target.name}`;
-  }
-  return null;
+  return marked ? `account ${marked.name} on ${target.name}` : null;
 }

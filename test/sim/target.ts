@@ -13,8 +13,8 @@ export interface Account {
   validUntil: number | null;
   password: string | null;
   readonly roles: Set<string>;
-  /** For an account that was raised: which part gave which role. The world's knowledge, not the target's. */
-  readonly raisedBy: Map<string, PartId>;
+  /** By their ids, roles of Brevet's that it was made a member of: what raises it, until they are dropped. */
+  readonly memberOf: Set<number>;
   readonly madeAt: number;
 }
 
@@ -95,11 +95,18 @@ export class SimTarget {
 
   addAccount(name: string, more: Partial<Omit<Account, 'id' | 'name'>> = {}): Account {
     const account: Account = {
-      id: ++this.#ids, name, mark: null, login: true, validUntil: null, password: null, roles: new Set(), raisedBy: new Map(), madeAt: this.#scheduler.now, ...more,
+      id: ++this.#ids, name, mark: null, login: true, validUntil: null, password: null, roles: new Set(), memberOf: new Set(), madeAt: this.#scheduler.now, ...more,
     };
     this.accounts.set(account.id, account);
     this.changes += 1;
     return account;
+  }
+
+  /** With the memberships in it. */
+  drop(id: number): void {
+    this.accounts.delete(id);
+    for (const { memberOf } of this.accounts.values()) memberOf.delete(id);
+    this.changes += 1;
   }
 
   /** @throws Refusal `target_refused`, as a sign-in that the target turns away */

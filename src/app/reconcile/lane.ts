@@ -38,7 +38,13 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   const running = new Map<Promise<void>, Running>();
   const younger = (ms: number) => [...running.values()].filter(({ since }) => monotonic.now() - since < ms);
   const over = new AbortController();
-  const beating = beat(app, claimMs / 3, over.signal, () => void keepClaims(app, younger(STUCK_MS), claimMs));
+  let keeping = false;
+  // While the store hangs, one question waits for it, not one more for each beat.
+  const beating = beat(app, claimMs / 3, over.signal, () => {
+    if (keeping) return;
+    keeping = true;
+    void keepClaims(app, younger(STUCK_MS), claimMs).finally(() => (keeping = false));
+  });
   const start = (claimed: ClaimedPart) => {
     const run: Promise<void> = lane.attempt(app, claimed)
       .then((ended) => (ended === 'unanswered' ? lane.reach.lost(claimed.part.target) : undefined))

@@ -27,11 +27,9 @@ export function accountsHaveOneIntent(world: World): string | null {
 export function absentStaysAbsent(world: World): string | null {
   if (world.restoredAt !== null) return null;
   for (const target of world.targets) {
-    for (const { mark, raisedBy, name } of target.accounts.values()) {
-      for (const id of [mark?.part, ...raisedBy.values()]) {
-        const row = id === undefined ? undefined : world.memory.tables.parts.rows.get(id);
-        if (row?.part.state === 'absent') return `${id} was read back as gone, and ${name} on ${target.name} holds its privilege`;
-      }
+    for (const { mark, name } of target.accounts.values()) {
+      const row = mark === null ? undefined : world.memory.tables.parts.rows.get(mark.part);
+      if (row?.part.state === 'absent') return `${row.part.id} was read back as gone, and ${name} on ${target.name} holds its privilege`;
     }
   }
   return null;
@@ -56,7 +54,7 @@ export function liveAccountsStand(world: World): string | null {
   for (const id of tables.parts.live) {
     const row = tables.parts.rows.get(id);
     const grant = row && tables.grants.rows.get(row.part.grant);
-    if (row?.part.state !== 'present' || row.part.kind !== 'ephemeral_account' || grant?.state !== 'active' || world.tampered.has(row.part.id)) continue;
+    if (row?.part.state !== 'present' || row.part.kind === 'brokered_session' || grant?.state !== 'active' || world.tampered.has(row.part.id)) continue;
     if (world.restoredGrants.has(grant.id) || world.wasDue.has(grant.id)) continue;
     if (stillHolds(world, row.part) === null) return `${id} of ${grant.id} is live, and its account is gone`;
   }

@@ -17,9 +17,7 @@ export function observe(world: World): null {
   const found = new Set<string>();
   for (const target of world.targets) {
     for (const account of target.accounts.values()) {
-      // What raised an account bears no mark: after a restored backup nobody can tell whose it was (docs/simulation.md).
-      if (world.restoredAt !== null && account.mark === null) continue;
-      if (!isAnyOurs(account) || ownedByLive(world, account.mark?.part, [...account.raisedBy.values()])) continue;
+      if (!isAnyOurs(account) || ownedByLive(world, account.mark?.part)) continue;
       const key = `${target.name} ${account.id}`;
       found.add(key);
       if (!world.foreign.has(key)) world.foreign.set(key, now);
@@ -29,8 +27,8 @@ export function observe(world: World): null {
   return null;
 }
 
-function ownedByLive({ memory: { tables } }: World, ...parts: readonly (string | undefined | readonly string[])[]): boolean {
-  return parts.flat().filter((id) => id !== undefined).every((id) => (tables.parts.rows.get(id)?.part.state ?? 'absent') !== 'absent');
+function ownedByLive({ memory: { tables } }: World, part: string | undefined): boolean {
+  return part !== undefined && (tables.parts.rows.get(part)?.part.state ?? 'absent') !== 'absent';
 }
 
 /** Sessions that policy would not let in any more. */
