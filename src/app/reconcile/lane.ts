@@ -6,8 +6,8 @@ import type { Reach } from './reach.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
 
 /**
- * A worker that died or sleeps frees its claim after this, within the five seconds that a removal may take; one that lives says so
- * three times as often. Who stumbles for longer loses the claim, not the account: fences see to it that two do no harm.
+ * A worker that died or sleeps frees its claim after this: a removal may take five seconds. One that lives says so three times as
+ * often. Who stumbles for longer loses the claim, and no more: fences see to it that two do no harm.
  */
 const CLAIM_MS = 4000;
 /** Nothing that a connector does takes this long: a worker that got stuck must not hold its claim for ever. */
