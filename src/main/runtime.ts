@@ -12,7 +12,8 @@ export const newId: NewId = (kind, now) => makeId(kind, now.getTime(), randomByt
 export const monotonic: Monotonic = {
   now: () => performance.now(),
   sleep: async (ms, signal) => {
-    await sleep(ms, undefined, signal ? { signal } : {}).catch(() => undefined);
+    // A timer cuts fractions off, and would come before its time.
+    await sleep(Math.ceil(ms), undefined, signal ? { signal } : {}).catch(() => undefined);
   },
 };
 

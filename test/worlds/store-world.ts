@@ -1,6 +1,5 @@
 /** Values to put into a store, with every member filled in, and the pieces that a PostgreSQL store is made of. */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tx } from '#app/ports/store.ts';
 import type { Entitlement, Target } from '#domain/entitlement.ts';
 import { objectName, type Grant, type GrantPart, type Session } from '#domain/grant.ts';
@@ -10,10 +9,8 @@ import { requestHash, type AccessRequest } from '#domain/request.ts';
 import type { Review } from '#domain/review.ts';
 
 export const newId = <K extends IdKind>(kind: K, now: Date): Id<K> => makeId(kind, now.getTime(), randomBytes(10));
-export const monotonic = {
-  now: () => performance.now(),
-  sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => undefined),
-};
+
+export { monotonic } from '#main/runtime.ts';
 
 const BORN = new Date('2026-01-01T00:00:00.000Z');
 let count = 0;
