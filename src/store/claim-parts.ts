@@ -23,7 +23,8 @@ export async function claimParts(sql: Sql, { work, now, limit, perTarget, claimM
 
 /**
  * Targets are found by hopping through the index from one to the next, whatever the number of parts that wait on each.
- * What the last step finds locked was just taken away by somebody else (a revoke), and comes again.
+ * What the last step finds locked was just taken away by somebody else (a revoke), and comes again. `coalesce` keeps it from
+ * the index over all that waits: it has the ids.
  */
 const CLAIM = `
   with recursive lanes as (
@@ -48,7 +49,7 @@ const CLAIM = `
   ), locked as (
     select p.id from brevet.grant_parts p
      where p.id = any(array(select id from chosen))
-       and p.work = $1 and p.due_at <= $2 and (p.claimed_until is null or p.claimed_until <= $2)
+       and coalesce(p.work, '') = $1 and p.due_at <= $2 and (p.claimed_until is null or p.claimed_until <= $2)
        for no key update skip locked
   )
   update brevet.grant_parts set fence = fence + 1, claimed_until = $5

@@ -41,6 +41,11 @@ const SECTIONS: readonly string[] = [
        select string_agg(format(E'\\n%s;', pg_get_triggerdef(t.oid)), '' order by t.tgname collate "C") as text
          from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) triggers
     where c.relnamespace = 'brevet'::regnamespace and c.relkind in ('r', 'p') order by c.relname collate "C"`,
+  // Columns that are not looked at for statistics.
+  `select format('alter table %s alter column %I set statistics %s;', c.oid::regclass, a.attname, a.attstattarget) as text
+     from pg_attribute a join pg_class c on c.oid = a.attrelid
+    where c.relnamespace = 'brevet'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and a.attstattarget >= 0
+    order by c.relname collate "C", a.attnum`,
   // Views by their columns: versions print the query differently.
   `select format('create %s %s (%s);', case c.relkind when 'm' then 'materialized view' else 'view' end, c.oid::regclass,
             (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0)) as text

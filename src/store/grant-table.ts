@@ -35,6 +35,7 @@ export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
       await sql.run(`update brevet.grants set state = 'ended', ended_at = $2 where id = any($1) and state = 'revoking'`, [ids, at]);
       await settleParts(sql, ids);
     },
+    markOverdue: (ids, at) => sql.run(`update brevet.grants set overdue_at = $2 where id = any($1) and state = 'revoking'`, [ids, at]).then(() => undefined),
     awaiting: (now, overdueBefore) => awaiting(sql, now, overdueBefore),
     nextInstant: (until) => nextInstant(sql, until),
     countLive: async (principal) => (await sql.row<{ n: number }>(

@@ -518,6 +518,32 @@ create table brevet.targets (
   constraint targets_name_check CHECK ((name ~ '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$'::text))
 );
 
+alter table brevet.grant_parts alter column state set statistics 0;
+
+alter table brevet.grant_parts alter column work set statistics 0;
+
+alter table brevet.grant_parts alter column due_at set statistics 0;
+
+alter table brevet.grant_parts alter column fence set statistics 0;
+
+alter table brevet.grant_parts alter column claimed_until set statistics 0;
+
+alter table brevet.grant_parts alter column settled set statistics 0;
+
+alter table brevet.grants alter column state set statistics 0;
+
+alter table brevet.grants alter column revoke_due_at set statistics 0;
+
+alter table brevet.grants alter column overdue_at set statistics 0;
+
+alter table brevet.requests alter column state set statistics 0;
+
+alter table brevet.sessions alter column state set statistics 0;
+
+alter table brevet.sessions alter column lease_until set statistics 0;
+
+alter table brevet.sessions alter column cut_reason set statistics 0;
+
 CREATE OR REPLACE FUNCTION brevet.grants_are_approved()
  RETURNS trigger
  LANGUAGE plpgsql

@@ -244,7 +244,7 @@ function grantContract(name: string, open: OpenStore): void {
       same((await tx.grants.lockOverdue(later(tx.now, -65_000), later(tx.now, -60_000), 5)).length, 1, 'the clock went back by a minute');
       const [late] = await tx.grants.lockOverdue(later(tx.now, 1), later(tx.now, 1), 5);
       assert.ok(late);
-      await tx.grants.update({ ...late, overdueAt: tx.now });
+      await tx.grants.markOverdue([late.id, newId('grant', tx.now)], tx.now);
       same(await tx.grants.lockOverdue(later(tx.now, 1), later(tx.now, 1), 5), []);
       await held(tx);
       same(await tx.entries.counts(), { grants: { revoking: 1, active: 1 }, overdue: 1, sessions: 0, logSize: 0, unreachableTargets: 0 });

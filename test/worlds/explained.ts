@@ -39,7 +39,7 @@ export function explainedSql(client: PoolClient, tell: (reading: Reading) => voi
     tell({ plan, statement, pages: root['Shared Hit Blocks'] + root['Shared Read Blocks'], whole: wholeIn(root), outline: outlineOf(root) });
   };
   const ask = async <R extends QueryResultRow>(statement: string, values: readonly unknown[] = []) => {
-    if (!statement.includes('pg_advisory')) for (const plan of ['custom', 'generic'] as const) await explain(statement, values, plan);
+    if (!/pg_advisory|^set /.test(statement)) for (const plan of ['custom', 'generic'] as const) await explain(statement, values, plan);
     return client.query<R>(statement, [...values]);
   };
   return {
@@ -53,6 +53,7 @@ function literal(value: unknown): string {
   if (value === null || value === undefined) return 'null';
   // Of an empty one PostgreSQL takes the type from where it stands.
   if (Array.isArray(value)) return value.length === 0 ? `'{}'` : `array[${value.map(literal).join(', ')}]`;
+  if (typeof value === 'number') return String(value);
   if (value instanceof Date) return escapeLiteral(value.toISOString());
   if (value instanceof Uint8Array) return escapeLiteral(`\\x${Buffer.from(value).toString('hex')}`);
   return escapeLiteral(String(value));

@@ -242,6 +242,8 @@ export interface GrantTable {
    */
   revokeAll(ids: readonly GrantId[], reason: EndReason, at: Date): Promise<readonly GrantPart[]>;
   endAll(ids: readonly GrantId[], at: Date): Promise<void>;
+  /** Notes of grants that are locked and `revoking` that their removal is overdue. */
+  markOverdue(ids: readonly GrantId[], at: Date): Promise<void>;
   /**
    * What `advance` may find to do, by one look at the fronts of indexes, locking nothing: more rather than less. Each word
    * stands for the table method that locks it: `lockDue`, `sessions.lockLost`, `lockFinished` ...

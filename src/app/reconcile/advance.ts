@@ -12,6 +12,8 @@ import { activationObstacle } from './activation-obstacle.ts';
 
 /** Rows per transaction: small enough that no lock is held long, large enough for 100,000 deadlines in one second. */
 const BATCH = 500;
+/** Batches of what is due before anything else has its turn. */
+const RUSH_BATCHES = 20;
 /** What is due is never long aside: 4 s. */
 const DUE_MOST_TIMES = 2;
 
@@ -25,13 +27,36 @@ interface Step<Row extends { readonly id: string }> {
 /**
  * Moves everything whose time has come, looking only at what stands in the store: any node may do it, at any moment,
  * again after any crash. Removals come first. Answers how much moved; call again until nothing does. Rows in `aside`,
- * where those land that can't be moved, are left alone. `dueStuck` is called when the end of what is due could not be
- * written.
+ * where those land that can't be moved, are left alone.
  */
-export async function advance(app: App, aside = new Aside(app.monotonic), dueStuck: () => void = () => undefined): Promise<number> {
-  let moved = 0;
+export async function advance(app: App, aside = new Aside(app.monotonic), due: DueHooks = {}): Promise<number> {
   const awaiting = await app.store.transaction((tx) => tx.grants.awaiting(tx.now, overdueBefore(tx)));
-  for (const step of STEPS) if (awaiting.includes(step.what)) moved += await step.run(app, aside, step.what === 'due' ? dueStuck : () => undefined);
+  let moved = 0;
+  if (awaiting.includes('due')) moved += await endDue(app, aside, due);
+  else due.rush?.(false);
+  for (const step of STEPS) if (awaiting.includes(step.what)) moved += await step.run(app, aside);
+  return moved;
+}
+
+export interface DueHooks {
+  /** The end of what is due could not be written. */
+  readonly stuck?: () => void;
+  /** Told whether more is due than one batch. */
+  readonly rush?: (on: boolean) => void;
+}
+
+/**
+ * Until its end is written, nobody takes a grant away, and its sessions have their broker's clock only: a crowd of deadlines goes
+ * before everything else, for a while.
+ */
+async function endDue(app: App, aside: Aside, { stuck, rush }: DueHooks): Promise<number> {
+  let moved = 0;
+  for (let batch = 0; batch < RUSH_BATCHES; batch++) {
+    const ended = await DUE.run(app, aside, stuck);
+    moved += ended;
+    rush?.(ended === BATCH);
+    if (ended < BATCH) break;
+  }
   return moved;
 }
 
@@ -43,7 +68,7 @@ function stepOf<Row extends { readonly id: string }>(step: Step<Row>) {
       if (rows.length > 0) await step.move(app, tx, rows);
       return rows.length;
     });
-  const run = async (app: App, aside: Aside, stuck: () => void): Promise<number> => {
+  const run = async (app: App, aside: Aside, stuck: () => void = () => undefined): Promise<number> => {
     try {
       return await take(app, aside, BATCH);
     } catch (error) {
@@ -78,10 +103,11 @@ function throwIfDown(error: unknown): void {
   if (error instanceof Refusal && error.code === 'unavailable') throw error;
 }
 
+/** The deadline itself. `lockDue` uses `<=`: at the deadline the access is over. */
+const DUE = stepOf<Grant>({ what: 'due', lock: (tx, ...rest) => tx.grants.lockDue(tx.now, ...rest), move: async (_app, tx, due) => void (await takeAway(tx, due, 'expired', 'system', null)) });
+
 /** In this order, each in a transaction of its own. */
 const STEPS = [
-  // The deadline itself. `lockDue` uses `<=`: at the deadline the access is over.
-  stepOf<Grant>({ what: 'due', lock: (tx, ...rest) => tx.grants.lockDue(tx.now, ...rest), move: async (_app, tx, due) => void (await takeAway(tx, due, 'expired', 'system', null)) }),
   // Sessions whose broker has not been heard of: it died, and took its connections with it.
   stepOf<Session>({ what: 'lost', lock: (tx, ...rest) => tx.sessions.lockLost(tx.now, ...rest), move: endLostSessions }),
   stepOf<Grant>({ what: 'finished', lock: (tx, ...rest) => tx.grants.lockFinished(...rest), move: finishRemoved }),
@@ -108,8 +134,8 @@ async function finishRemoved(_app: App, tx: Tx, finished: readonly Grant[]): Pro
 const overdueBefore = (tx: Tx) => new Date(tx.now.getTime() - OVERDUE_AFTER * 1000);
 
 async function markOverdue(app: App, tx: Tx, overdue: readonly Grant[]): Promise<void> {
+  await tx.grants.markOverdue(overdue.map(({ id }) => id), tx.now);
   for (const grant of overdue) {
-    await tx.grants.update({ ...grant, overdueAt: tx.now });
     await tx.log(grantOverdue(grant));
     app.journal.error('a removal is overdue', { grant: grant.id, dueAt: grant.revokeDueAt?.toISOString() });
   }

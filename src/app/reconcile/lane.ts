@@ -16,6 +16,8 @@ const STUCK_MS = 180_000;
 const POLL_MS = 1000;
 /** An attempt that takes longer gives its place to another: slow targets must not fill a lane and delay the others (B11). */
 const SLOW_MS = 1000;
+/** Attempts at a time while deadlines come in crowds: they and the writing of ends share one thread. */
+const PLACES_IN_A_HURRY = 1;
 /** But so many times the places, slow ones included, is the most one process carries. */
 const MOST_TIMES = 16;
 
@@ -24,6 +26,8 @@ export interface Lane {
   /** Never rejects for what a target does. */
   readonly attempt: (app: App, claimed: ClaimedPart) => Promise<Ended>;
   readonly reach: Reach;
+  /** Whether what is due comes in crowds: its end is to be written first. */
+  readonly hurried?: () => boolean;
 }
 
 interface Running {
@@ -57,7 +61,7 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   };
   await loop(app, lane.work, signal, async () => {
     const seen = wake.count();
-    const free = Math.max(0, Math.min(concurrency - younger(SLOW_MS).length, concurrency * MOST_TIMES - running.size));
+    const free = Math.max(0, Math.min((lane.hurried?.() ? PLACES_IN_A_HURRY : concurrency) - younger(SLOW_MS).length, concurrency * MOST_TIMES - running.size));
     const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs, except: lane.reach.unanswered() }));
     claimed.forEach(start);
     if (claimed.length < free || free === 0) await wake.wait(POLL_MS, seen);

@@ -33,12 +33,13 @@ export async function runReconciler(app: App, options: ReconcilerOptions, signal
   const aside = new Aside(app.monotonic);
   const unwritten = new DueUnwritten(app);
   const reach = reachOf(app.monotonic);
+  let rush = false;
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
   try {
     await Promise.all([
-      loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes })),
-      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach }, signal),
-      runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach }, signal),
+      loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes, rush: (on) => (rush = on) })),
+      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach, hurried: () => rush }, signal),
+      runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach, hurried: () => rush }, signal),
       every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app, reach)),
       every(app, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
       every(app, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
@@ -90,6 +91,7 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
 interface Advancing {
   readonly aside: Aside;
   readonly unwritten: DueUnwritten;
+  readonly rush: (on: boolean) => void;
   readonly wake: Wake;
   readonly wakeLanes: () => void;
 }
@@ -98,9 +100,9 @@ interface Advancing {
  * Only the next deadlines live in memory: sleeps to the next one, at most a poll away. One that is past and did not move
  * is in other hands, or was set aside: it is no reason to look again at once.
  */
-async function advanceUntilDone(app: App, { aside, unwritten, wake, wakeLanes }: Advancing): Promise<void> {
+async function advanceUntilDone(app: App, { aside, unwritten, rush, wake, wakeLanes }: Advancing): Promise<void> {
   let seen = wake.count();
-  while ((await advance(app, aside, () => unwritten.start())) > 0) {
+  while ((await advance(app, aside, { stuck: () => unwritten.start(), rush })) > 0) {
     wakeLanes();
     seen = wake.count();
   }

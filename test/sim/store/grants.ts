@@ -43,6 +43,9 @@ export function grantTable(tx: Transaction, notify: Tx['notify']): GrantTable {
       await tx.update(grants, tx.live(grants), (row) => row.id, (row) => ids.includes(row.id) && row.state === 'revoking', (row) => ({ ...row, state: 'ended' as const, endedAt: at }));
       await settleParts(tx, ids);
     }),
+    markOverdue: (ids, at) => tx.run('grants.markOverdue', async () => {
+      await tx.update(grants, tx.live(grants), (row) => row.id, (row) => ids.includes(row.id) && row.state === 'revoking', (row) => ({ ...row, overdueAt: at }));
+    }),
     awaiting: (now, overdueBefore) => tx.run('grants.awaiting', () => {
       const live = tx.live(grants);
       const found: Record<Awaiting, boolean> = {
