@@ -17,6 +17,8 @@ export interface ConnectorWorld {
 
 /** Marks everything that must never be told. */
 export const SECRET = 'hush-';
+/** For a connection, and for what is asked over one that stands. */
+const CONNECT_MS = 3_000;
 const PATIENCE_MS = 12_000;
 const stranger = (name: string) => new Refusal('target_refused', `an account named ${name} exists on the target and is not of this part`);
 
@@ -70,7 +72,7 @@ export function simConnector(world: ConnectorWorld): Connector {
 const rolesOf = (plan: PartPlan) => plan.scope['roles'] as string[];
 
 /** A question to the target and its answer. @throws Refusal `target_unreachable`, `target_refused` */
-async function talk({ process, network }: ConnectorWorld, target: SimTarget, what: string, patience = PATIENCE_MS): Promise<void> {
+async function talk({ process, network }: ConnectorWorld, target: SimTarget, what: string, patience = CONNECT_MS): Promise<void> {
   await process.wait(`${target.name} ${what}`, process.rng.between(2, process.rng.chance(0.03) ? 900 : 15));
   if (target.down || network.cutUntil(process.name, target.name) > 0) {
     // Some say so at once, others say nothing.
@@ -82,7 +84,7 @@ async function talk({ process, network }: ConnectorWorld, target: SimTarget, wha
 
 async function probe(world: ConnectorWorld, target: SimTarget): Promise<Probe> {
   try {
-    await talk(world, target, 'probe', 3_000);
+    await talk(world, target, 'probe');
     return { reachable: true, skewMs: target.now() - world.now(), version: '18', problem: null, hint: null };
   } catch (error) {
     const refusal = error as Refusal;
@@ -119,7 +121,7 @@ async function makeRole(world: ConnectorWorld, target: SimTarget, plan: PartPlan
   } finally {
     target.rollback(tx);
   }
-  await talk(world, target, 'read back');
+  await talk(world, target, 'read back', PATIENCE_MS);
   const [read] = target.byMark(plan.part);
   const asPlanned = read?.password === password && rolesOf(plan).every((role) => read.roles.has(role)) && (!raises || demandAccount(target, plan).memberOf.has(read.id));
   if (!asPlanned) throw new Refusal('target_refused', 'read back, and not as planned');
@@ -147,7 +149,7 @@ async function remove(world: ConnectorWorld, target: SimTarget, name: string, fi
     const unmarked = target.byName(name) !== null;
     return { gone: !unmarked, residue: unmarked ? [{ kind: 'unmarked_role', name }] : [], evidence: { found: false, unmarkedRole: unmarked, orphans } };
   }
-  await talk(world, target, 'end connections');
+  await talk(world, target, 'end connections', PATIENCE_MS);
   const ended = endBackends(target, (backend) => backend.account === account.id || target.accounts.get(backend.account)?.memberOf.has(account.id) === true);
   const second = await target.begin(world.process, name);
   try {
@@ -155,7 +157,7 @@ async function remove(world: ConnectorWorld, target: SimTarget, name: string, fi
   } finally {
     target.rollback(second);
   }
-  await talk(world, target, 'read back');
+  await talk(world, target, 'read back', PATIENCE_MS);
   const left = target.accounts.has(account.id) || [...target.backends.values()].some((backend) => backend.account === account.id);
   return { gone: !left, residue: [], evidence: { found: true, sessionsEnded: ended, left } };
 }

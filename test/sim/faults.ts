@@ -124,13 +124,21 @@ function cut(world: World, { node: index, from, target: at, ms }: Of<'cut'>): vo
     });
   } else if (from === 'target') {
     world.network.cut(node.name, one.name, now + ms);
-    // What one server can't reach the others do.
-    target(world, at, othersAreHealthy(world, index, one.name) ? Math.min(ms, 1_000) : ms, AFTER_MS, () => undefined);
     lasting(world, ms, () => undefined);
+    // What falls due there the others take away, even when this server claims it first; but what is under way is stuck.
+    if (!othersAreHealthy(world, index, one.name)) world.excuse(one.id, now + ms + AFTER_MS);
+    for (const part of claimedOn(world, one.id)) world.excuse(part, now + AFTER_MS);
   } else {
     world.network.cut(broker.name, from === 'broker' ? node.name : one.name, now + ms);
     world.excuse(broker.name, now + Math.min(ms + 6_000, GRACE_MS));
     lasting(world, ms, () => undefined);
+  }
+}
+
+function* claimedOn({ memory: { tables } }: World, target: string): Generator<string> {
+  for (const id of tables.parts.live) {
+    const row = tables.parts.rows.get(id);
+    if (row?.part.target === target && row.claimedUntil !== null) yield id;
   }
 }
 

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAttempt, type Attempt } from '#app/reconcile/attempt.ts';
 import { provisionPart } from '#app/reconcile/provision-part.ts';
+import { reachOf } from '#app/reconcile/reach.ts';
 import { sweepTarget } from '#app/reconcile/sweep-target.ts';
 import { setTargetSecret } from '#app/target-access.ts';
 import type { Answer } from '#contract/routes.ts';
@@ -170,7 +171,7 @@ describe('behind Brevet\'s back, and two servers', () => {
     await must((await world.as('ada')).post(`/api/v1/grants/${grant.id}/finish`));
     await world.until('ada', grant.id, 'ended');
 
-    await provisionPart(app, { part, sealedSecret: null });
+    await provisionPart(app, reachOf(app.monotonic), { part, sealedSecret: null });
     assert.ok(!(await world.roles()).includes(object), 'the whole attempt, again');
     const asks = () => app.store.transaction((tx) => tx.parts.holds(part.id, part.fence, 'provision'));
     await assert.rejects(asleep.connector.provision(asleep.plan, asks), /another worker has this part now/);

@@ -24,9 +24,13 @@ export interface ServerProcess extends AsyncDisposable {
   stop(): Promise<number | null>;
 }
 
-/** Starts it on free ports with these settings, and waits until it says that it runs. @throws with its words when it ends instead */
-export async function spawnServer(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<ServerProcess> {
-  const child = spawn(BREVET, ['server', ...args], {
+/**
+ * Starts it on free ports with these settings, and waits until it says that it runs; with `within` as that says, in a network of
+ * its own, say. @throws with its words when it ends instead
+ */
+export async function spawnServer(env: Readonly<Record<string, string>>, args: readonly string[] = [], within = (program: readonly string[]) => program): Promise<ServerProcess> {
+  const [command = '', ...rest] = within([BREVET, 'server', ...args]);
+  const child = spawn(command, rest, {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', BREVET_HTTP_PORT: '0', BREVET_BROKER_PORT: '0', BREVET_JOURNAL: 'info', ...env },
     cwd: env['BREVET_DATA'] ?? '/',
     stdio: ['ignore', 'pipe', 'pipe'],

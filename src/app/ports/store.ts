@@ -16,7 +16,8 @@ import type { RootKeyTable } from './root-keys.ts';
 
 /**
  * What sleeps until somebody writes: the reconciler (`work`), the sequencer (`log`), gates (`sessions`), waiters (`requests`).
- * `work` with the payload `advance` is for whoever moves grants on; without one also for those who touch targets.
+ * `work` with the payload `advance` is for whoever moves grants on, with `probe` for those who knock at targets; without one
+ * for all but these.
  */
 export type Topic = 'work' | 'log' | 'sessions' | 'requests';
 

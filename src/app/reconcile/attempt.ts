@@ -3,8 +3,9 @@ import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { connectorFor, type App } from '../app.ts';
 import type { Connector, PartPlan } from '../ports/connector.ts';
-import type { ClaimedPart, Tx } from '../ports/store.ts';
+import type { ClaimedPart, TargetHealth, Tx } from '../ports/store.ts';
 import { accountCredential, openTarget } from '../target-access.ts';
+import type { Reach } from './reach.ts';
 
 /** One attempt at one part: what a worker holds while it touches a target. */
 export interface Attempt {
@@ -36,9 +37,6 @@ export async function openAttempt(app: App, tx: Tx, { part }: ClaimedPart, deadl
   return { grant, part, connector, plan };
 }
 
-/** Whether the target answered: `over`, or not. */
-export type Ended = 'over' | 'unanswered';
-
 /** What went wrong, for the operator and the grant's page: a refusal's own words, never a stranger's stack. */
 export function whatWentWrong(error: unknown): { readonly code: string; readonly message: string } {
   if (error instanceof Refusal) return { code: error.code, message: error.message };
@@ -52,21 +50,23 @@ export function backoffMs(attempts: number): number {
 
 /**
  * Puts a failed attempt back, with what it read, if it got so far. An unreachable target closes its lanes until a probe gets
- * through. Answers how it ended, for the lane.
+ * through; every server knocks at once, since one of them may reach what this one does not.
  */
-export async function putBack(app: App, attempt: { part: GrantPart; target: string; evidence?: JsonObject }, error: unknown): Promise<Ended> {
-  const { part } = attempt;
+export async function putBack(app: App, reach: Reach, part: GrantPart, error: unknown, evidence?: JsonObject): Promise<void> {
   const { code, message } = whatWentWrong(error);
   const unreachable = code === 'target_unreachable';
-  app.journal.warn('an attempt on a target failed', { grant: part.grant, part: part.id, target: attempt.target, fence: part.fence, code, message });
+  app.journal.warn('an attempt on a target failed', { grant: part.grant, part: part.id, target: part.target, fence: part.fence, code, message });
+  // Before the part is free: it is for others now.
+  if (unreachable) reach.lost(part.target);
   await app.store.transaction(async (tx) => {
     if (unreachable) {
-      const health = await tx.catalogue.health(part.target);
-      await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, unreachableSince: health?.unreachableSince ?? tx.now, problem: message });
+      await tx.catalogue.setHealth(part.target, { checkedAt: tx.now, ...markOf(await tx.catalogue.health(part.target), tx.now), problem: message });
+      await tx.notify('work', 'probe');
     }
-    const wait = unreachable ? 1000 : backoffMs(part.attempts);
-    await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`, attempt.evidence);
+    const wait = unreachable ? 0 : backoffMs(part.attempts);
+    await tx.parts.retry(part.id, part.fence, new Date(tx.now.getTime() + wait), `${code}: ${message}`, evidence);
   });
-  return unreachable ? 'unanswered' : 'over';
 }
 
+/** That a target does not answer. A mark that stands is not written again: a server that reaches it may take it away at this moment. */
+export const markOf = (health: TargetHealth | null, now: Date): Pick<Partial<TargetHealth>, 'unreachableSince'> => (health?.unreachableSince ? {} : { unreachableSince: now });

@@ -16,7 +16,7 @@ const sleepyWake: Wake = { count: () => 0, now: () => undefined, wait: (ms) => s
 function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, reach = reachOf(monotonic)) {
   const halt = new AbortController();
   const app = { store, journal: quiet, monotonic } as Pick<App, 'store' | 'journal' | 'monotonic'> as App;
-  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach, attempt: (_, claimed) => attempt(claimed).then(() => 'over' as const) }, halt.signal, claimMs);
+  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach, attempt: (_, __, claimed) => attempt(claimed) }, halt.signal, claimMs);
   return {
     stop: async () => {
       halt.abort();

@@ -1,7 +1,6 @@
 import type { App } from '../app.ts';
 import type { ClaimedPart } from '../ports/store.ts';
 import { loop } from './loop.ts';
-import type { Ended } from './attempt.ts';
 import type { Reach } from './reach.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
 
@@ -23,8 +22,8 @@ const MOST_TIMES = 16;
 
 export interface Lane {
   readonly work: ClaimedPart['part']['work'] & string;
-  /** Never rejects for what a target does. */
-  readonly attempt: (app: App, claimed: ClaimedPart) => Promise<Ended>;
+  /** Never rejects for what a target does; `reach` is told before anybody else gets the part. */
+  readonly attempt: (app: App, reach: Reach, claimed: ClaimedPart) => Promise<void>;
   readonly reach: Reach;
   /** Whether what is due comes in crowds: its end is to be written first. */
   readonly hurried?: () => boolean;
@@ -50,8 +49,7 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
     void keepClaims(app, younger(STUCK_MS), claimMs).finally(() => (keeping = false));
   });
   const start = (claimed: ClaimedPart) => {
-    const run: Promise<void> = lane.attempt(app, claimed)
-      .then((ended) => (ended === 'unanswered' ? lane.reach.lost(claimed.part.target) : undefined))
+    const run: Promise<void> = lane.attempt(app, lane.reach, claimed)
       .catch((error: unknown) => app.journal.error('an attempt was lost', { part: claimed.part.id, message: String(error).slice(0, 300) }))
       .finally(() => {
         running.delete(run);

@@ -2,9 +2,8 @@ import type { TargetId } from '#domain/id.ts';
 import { connectorFor, type App } from '../app.ts';
 import type { Tx } from '../ports/store.ts';
 import { openTarget } from '../target-access.ts';
-import { whatWentWrong } from './attempt.ts';
+import { markOf, whatWentWrong } from './attempt.ts';
 import type { Reach } from './reach.ts';
-import { sideBySide } from './side-by-side.ts';
 
 /** How often a target that owes a removal is knocked at while it does not answer. */
 export const PROBE_EVERY_MS = 3000;
@@ -16,25 +15,56 @@ const AT_ONCE = 32;
 const FURTHEST_MS = 61_000;
 
 /**
- * Knocks at targets that are marked unreachable; the moment one answers, everything it owes is due. Targets are knocked
- * at side by side, so that a silent one delays nobody.
+ * Knocks at targets that are marked unreachable; the moment one answers, everything it owes is due. Each is knocked at by
+ * itself, so that a silent one delays nobody. `answered` is called after each knock.
  */
-export async function probeTargets(app: App, reach: Reach): Promise<void> {
-  const marked = await app.store.transaction(async (tx) => {
-    await wakeStranded(app, tx);
-    return await tx.parts.targetsToProbe();
-  });
-  const ids = [...new Set([...marked, ...reach.unanswered()])].filter((id) => reach.restedFor(id, PROBE_EVERY_MS));
-  await sideBySide(app, 'a probe', ids, AT_ONCE, async (id) => {
+export class Prober {
+  readonly #app: App;
+  readonly #reach: Reach;
+  readonly #answered: () => void;
+  readonly #knocks = new Set<Promise<void>>();
+
+  constructor(app: App, reach: Reach, answered: () => void) {
+    this.#app = app;
+    this.#reach = reach;
+    this.#answered = answered;
+  }
+
+  /** Begins to knock where it is time to. */
+  async look(): Promise<void> {
+    const marked = await this.#app.store.transaction(async (tx) => {
+      await wakeStranded(this.#app, tx);
+      return await tx.parts.targetsToProbe();
+    });
+    const ids = [...new Set([...marked, ...this.#reach.unanswered()])].filter((id) => this.#reach.mayKnock(id, PROBE_EVERY_MS));
+    for (const id of ids.slice(0, AT_ONCE - this.#knocks.size)) {
+      this.#reach.knocks(id);
+      const knock = this.#knock(id).finally(() => {
+        this.#knocks.delete(knock);
+        this.#answered();
+      });
+      this.#knocks.add(knock);
+    }
+  }
+
+  /** Resolves when what was begun is over. */
+  async end(): Promise<void> {
+    await Promise.all(this.#knocks);
+  }
+
+  /** Never rejects. */
+  async #knock(id: TargetId): Promise<void> {
+    const { store, journal } = this.#app;
     try {
-      await probeTarget(app, reach, id);
+      await probeTarget(this.#app, this.#reach, id);
     } catch (error) {
       // A credential that does not open, say. It is no answer of the target: only noted, and looked at again in its turn.
-      reach.knocked(id, null);
-      await app.store.transaction((tx) => tx.catalogue.setHealth(id, { checkedAt: tx.now, problem: whatWentWrong(error).message }));
-      throw error;
+      this.#reach.knocked(id, null);
+      journal.warn('a probe failed', { target: id, ...whatWentWrong(error) });
+      await store.transaction((tx) => tx.catalogue.setHealth(id, { checkedAt: tx.now, problem: whatWentWrong(error).message }))
+        .catch((failure: unknown) => journal.warn('what a probe came to could not be written', { target: id, ...whatWentWrong(failure) }));
     }
-  });
+  }
 }
 
 /** The store's clock may go back: what was put off, or claimed, by what it said before would wait until it says so again. */
@@ -55,7 +85,7 @@ async function probeTarget(app: App, reach: Reach, id: TargetId): Promise<void> 
     if (!probe.reachable && before?.checkedAt && !before.unreachableSince) return;
     await tx.catalogue.setHealth(id, {
       checkedAt: tx.now,
-      unreachableSince: probe.reachable ? null : (before?.unreachableSince ?? tx.now),
+      ...(probe.reachable ? { unreachableSince: null } : markOf(before, tx.now)),
       problem: probe.problem,
       skewMs: probe.skewMs === null ? null : Math.round(probe.skewMs),
       version: probe.version,

@@ -7,7 +7,8 @@ import type { Provisioned } from '../ports/connector.ts';
 import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
 import { takeAway } from '../take-away.ts';
-import { openAttempt, putBack, whatWentWrong, type Attempt, type Ended } from './attempt.ts';
+import { openAttempt, putBack, whatWentWrong, type Attempt } from './attempt.ts';
+import type { Reach } from './reach.ts';
 import { earlierReading } from './shared-account.ts';
 
 /** Trying again won't help: the plan itself is wrong. */
@@ -21,20 +22,18 @@ const CLOCK_SEEN_MS = 60_000;
  * the target is read back, and only then the part counts as present. With the last part the grant is active, and the
  * clock of the requester's time has started at this attempt.
  */
-export async function provisionPart(app: App, claimed: ClaimedPart): Promise<Ended> {
+export async function provisionPart(app: App, reach: Reach, claimed: ClaimedPart): Promise<void> {
   const { part } = claimed;
   try {
     const attempt = await planAttempt(app, claimed);
-    if (!attempt) return 'over';
+    if (!attempt) return;
     const stillMine = () => app.store.transaction((tx) => tx.parts.holds(part.id, part.fence, 'provision'));
     const made = await attempt.connector.provision(attempt.plan, stillMine);
     await app.store.transaction((tx) => settle(app, tx, attempt, made));
-    return 'over';
   } catch (error) {
     const { code } = whatWentWrong(error);
-    if (!HOPELESS.includes(code as RefusalCode)) return await putBack(app, { part, target: part.target }, error);
-    await giveUp(app, part, error);
-    return 'over';
+    if (HOPELESS.includes(code as RefusalCode)) await giveUp(app, part, error);
+    else await putBack(app, reach, part, error);
   }
 }
 

@@ -3,7 +3,7 @@ import { advance } from './advance.ts';
 import { Aside } from './aside.ts';
 import { runLane } from './lane.ts';
 import { loop } from './loop.ts';
-import { PROBE_EVERY_MS, probeTargets } from './probe-targets.ts';
+import { PROBE_EVERY_MS, Prober } from './probe-targets.ts';
 import { provisionPart } from './provision-part.ts';
 import { reachOf } from './reach.ts';
 import { sweepTargets } from './sweep-target.ts';
@@ -28,26 +28,31 @@ const PAST_MS = 100;
  * `signal` aborts, then finishes the attempts under way. Any number of processes may run one on the same store.
  */
 export async function runReconciler(app: App, options: ReconcilerOptions, signal: AbortSignal): Promise<void> {
-  const forTargets = (payload: string) => payload !== 'advance';
-  const [wake, withdraw, provision] = [wakeUp(app, signal, () => true), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets)];
+  const [wake, withdraw, provision, probe] = [
+    wakeUp(app, signal, (payload) => payload !== 'probe'), wakeUp(app, signal, forTargets), wakeUp(app, signal, forTargets), wakeUp(app, signal, (payload) => payload === 'probe'),
+  ];
   const aside = new Aside(app.monotonic);
   const unwritten = new DueUnwritten(app);
   const reach = reachOf(app.monotonic);
   let rush = false;
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
+  const prober = new Prober(app, reach, wakeLanes);
   try {
     await Promise.all([
       loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes, rush: (on) => (rush = on) })),
       runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach, hurried: () => rush }, signal),
       runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach, hurried: () => rush }, signal),
-      every(app, 'probe', PROBE_EVERY_MS / 3, signal, () => probeTargets(app, reach)),
+      loop(app, 'probe', signal, () => probeAndWait(prober, probe)),
       every(app, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
       every(app, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
     ]);
+    await prober.end();
   } finally {
-    for (const each of [wake, withdraw, provision]) each.stop();
+    for (const each of [wake, withdraw, provision, probe]) each.stop();
   }
 }
+
+const forTargets = (payload: string) => payload !== 'advance' && payload !== 'probe';
 
 export interface Wake {
   /** How many wake-ups there were: read it before looking for work, so that none falls between the look and the wait. */
@@ -112,6 +117,12 @@ async function advanceUntilDone(app: App, { aside, unwritten, rush, wake, wakeLa
     return left > 0 ? left : PAST_MS;
   });
   await wake.wait(waitMs, seen);
+}
+
+async function probeAndWait(prober: Prober, wake: Wake): Promise<void> {
+  const seen = wake.count();
+  await prober.look();
+  await wake.wait(PROBE_EVERY_MS / 3, seen);
 }
 
 async function every(app: App, name: string, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {

@@ -7,7 +7,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { catalogue, held, monotonic, sealedLike, textIn } from '#test/worlds/store-world.ts';
 import type { App } from '../app.ts';
-import { probeTargets } from './probe-targets.ts';
+import { Prober } from './probe-targets.ts';
 import { reachOf } from './reach.ts';
 import { sweepTargets } from './sweep-target.ts';
 
@@ -83,7 +83,13 @@ test('many targets are swept and probed a few at a time; one whose credential do
   const app = appOn(world, haunted, told);
   await sweepTargets(app, 60_000);
   assert.equal(haunted.most, 8);
-  await probeTargets(app, reachOf(monotonic));
+  let knocks = 0;
+  const prober = new Prober(app, reachOf(monotonic), () => (knocks += 1));
+  for (const total of [32, 50]) {
+    await prober.look();
+    await prober.end();
+    assert.equal(knocks, total);
+  }
   assert.ok(haunted.most > 8 && haunted.most <= 32, `${haunted.most} at once`);
   assert.deepEqual(told.map(({ what, target }) => [what, target]), [['a sweep failed', broken], ['a probe failed', broken]]);
   const checked = await world.store.transaction((tx) => Promise.all(many.map((id) => tx.catalogue.health(id))));

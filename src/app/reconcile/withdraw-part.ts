@@ -5,7 +5,8 @@ import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart, Tx } from '../ports/store.ts';
-import { openAttempt, putBack, type Attempt, type Ended } from './attempt.ts';
+import { openAttempt, putBack, type Attempt } from './attempt.ts';
+import type { Reach } from './reach.ts';
 import { sessionsOnAccount } from './shared-account.ts';
 import { withdrawUnwritten } from './withdraw-unwritten.ts';
 
@@ -16,7 +17,7 @@ const LAPSE_MS = 2000;
  * Takes one claimed part away from its target and believes nothing but what it reads back. Anything short of that is
  * tried again, for ever.
  */
-export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<Ended> {
+export async function withdrawPart(app: App, reach: Reach, claimed: ClaimedPart): Promise<void> {
   const { part } = claimed;
   try {
     const attempt = await app.store.transaction((tx) => planRemoval(app, tx, claimed)).catch(async (error: unknown) => {
@@ -24,12 +25,12 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<Ende
       if (part.kind !== 'brokered_session') await withdrawUnwritten(app, part);
       throw error;
     });
-    if (!attempt) return 'over';
+    if (!attempt) return;
     const taken = await attempt.connector.withdraw(attempt.plan);
     const residue = together(foundBefore(part), taken.residue);
     if (!taken.gone) {
       const refused = new Refusal('target_refused', stillThere(taken.evidence));
-      return await putBack(app, { part, target: part.target, evidence: { ...taken.evidence, residue } }, refused);
+      return await putBack(app, reach, part, refused, { ...taken.evidence, residue });
     }
     await app.store.transaction(async (tx) => {
       if (!(await tx.parts.absent(part.id, part.fence, taken.evidence))) return;
@@ -39,9 +40,8 @@ export async function withdrawPart(app: App, claimed: ClaimedPart): Promise<Ende
       await tx.sessions.letLapse(part.grant, part.id, new Date(tx.now.getTime() + LAPSE_MS));
       await tx.notify('work', 'advance');
     });
-    return 'over';
   } catch (error) {
-    return await putBack(app, { part, target: part.target }, error);
+    await putBack(app, reach, part, error);
   }
 }
 

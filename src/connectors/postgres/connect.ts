@@ -8,6 +8,7 @@ import { failureOf } from './failure.ts';
 
 /** All in milliseconds. */
 export interface Timeouts {
+  /** As long as a probe waits, whatever the connection is for: another server that reaches the target then has time to be within five seconds. */
   readonly connect: number;
   readonly statement: number;
   readonly lock: number;
@@ -16,7 +17,7 @@ export interface Timeouts {
   /** How long to wait for ended sessions to be gone. */
   readonly sessions: number;
 }
-export const TIMEOUTS: Timeouts = { connect: 5000, statement: 10_000, lock: 4000, connection: 60_000, sessions: 5000 };
+export const TIMEOUTS: Timeouts = { connect: 3000, statement: 10_000, lock: 4000, connection: 60_000, sessions: 5000 };
 
 /** A server may send this much over one connection; a hostile one is cut off there. */
 const MOST_BYTES = 64 * 1024 * 1024;

@@ -10,7 +10,7 @@ import type { Tools } from './tools.ts';
  * a full attempt will meet the same refusal and report it as such.
  */
 export async function probe(target: TargetAccess, tools: Tools): Promise<Probe> {
-  const timeouts = { ...tools.timeouts, connect: Math.min(3000, tools.timeouts.connect), statement: 2000, connection: 3000 };
+  const timeouts = { ...tools.timeouts, statement: 2000, connection: 3000 };
   try {
     await using session = await openTarget(target, null, timeouts);
     const before = tools.now().getTime();

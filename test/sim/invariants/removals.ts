@@ -10,7 +10,7 @@ export function privilegesEndInTime(world: World): string | null {
   for (const [grant, since] of world.due) {
     if (now - since <= PUSHED_MS) continue;
     for (const { part } of partsOf(world, grant)) {
-      if (now - Math.max(since, world.excused('everything', part.target)) <= PUSHED_MS) continue;
+      if (now - Math.max(since, world.excused('everything', part.target, part.id)) <= PUSHED_MS) continue;
       const held = stillHolds(world, part);
       if (held !== null) return `${grant} was over ${Math.round(now - since)} ms ago (${tables.grants.rows.get(grant)?.state}), and still holds ${held}`;
     }

@@ -207,6 +207,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'clock-back-ignored',
     wrong: 'What was put off by a clock that went back since waits until it says so again.',
-    patches: [app('reconcile/probe-targets.ts', 'await wakeStranded(app, tx);', '')],
+    patches: [app('reconcile/probe-targets.ts', 'await wakeStranded(this.#app, tx);', '')],
   },
 ];
