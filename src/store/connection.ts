@@ -3,6 +3,12 @@ import { Refusal } from '#domain/refusal.ts';
 import { isLost } from './refuse.ts';
 
 /**
+ * Longest pause between two statements of a transaction, whosever it is: a use case that hangs must not hold locks nor delay
+ * others' removals, and a sequencer that sleeps in mid-batch keeps every other from signing checkpoints.
+ */
+export const IDLE_MS = 4000;
+
+/**
  * Lends a connection of the pool for one transaction; `work` begins and commits it. When it rejects, the transaction is
  * rolled back, and a connection that broke is not given back.
  */

@@ -4,7 +4,7 @@ import type { Secrets } from '#app/ports/secrets.ts';
 import type { Store, Topic, Tx } from '#app/ports/store.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { catalogueTable } from './catalogue-table.ts';
-import { withConnection } from './connection.ts';
+import { IDLE_MS, withConnection } from './connection.ts';
 import { credentialTable } from './credential-table.ts';
 import { entryTable } from './entry-table.ts';
 import { grantTable } from './grant-table.ts';
@@ -30,7 +30,7 @@ export interface PostgresStoreOptions {
   readonly encodeEntry: EncodeEntry;
   /** Longest time for one statement, waiting for locks included. Default 15 s. */
   readonly statementTimeoutMs?: number;
-  /** Longest pause between two statements of a transaction: a use case that hangs must not hold locks, nor delay others' removals. Default 4 s. */
+  /** Longest pause between two statements of a transaction. Default `IDLE_MS`. */
   readonly idleTimeoutMs?: number;
 }
 
@@ -85,7 +85,7 @@ export function postgresStore(options: PostgresStoreOptions): Store & AsyncDispo
  * One round trip: begins, pins what a server's or role's settings could change under us, and asks the time. It is cut
  * to milliseconds, since that is what a JavaScript Date holds: what is written reads back equal.
  */
-function beginning({ statementTimeoutMs = 15_000, idleTimeoutMs = 4000 }: PostgresStoreOptions): string {
+function beginning({ statementTimeoutMs = 15_000, idleTimeoutMs = IDLE_MS }: PostgresStoreOptions): string {
   return `begin isolation level read committed;
     select set_config('search_path', 'pg_catalog', true), set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true),
            set_config('statement_timeout', '${Number(statementTimeoutMs)}ms', true),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCheckpoint } from '#log/checkpoint.ts';
 import { CompactRange, leafHash } from '#log/merkle-tree.ts';
 import { until } from '#test/contract/store-contract.ts';
 import { logTree, postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { monotonic } from '#test/worlds/store-world.ts';
+import { IDLE_MS } from './connection.ts';
 import { runSequencer, sequenceBatch, sqlRoll } from './sequencer.ts';
 
 const told = (use: PostgresStoreWorld, from: number, count: number) => use.store.transaction(async (tx) => {
@@ -81,4 +83,23 @@ test('what goes wrong in a batch leaves nothing of it', async () => {
   assert.equal(await use.store.transaction((tx) => tx.entries.tile(0, 0)), null);
   await use.sequence();
   await checkLog(use, 3);
+});
+
+test('one that falls asleep in mid-batch keeps the others for four seconds, and no longer', async () => {
+  await using use = await postgresStoreWorld();
+  await told(use, 0, 1);
+  const roll = sqlRoll(use.db.pool);
+  const held = Promise.withResolvers<void>();
+  const asleep = roll.transaction(async (rows) => {
+    assert.equal(await rows.holdSize(), 0);
+    held.resolve();
+    await sleep(IDLE_MS + 1_000);
+    await rows.edge();
+  });
+  const given = assert.rejects(asleep);
+  await held.promise;
+  const one = { roll, tree: logTree, sign: use.sign };
+  assert.equal(await sequenceBatch(one), null);
+  await until(async () => (await sequenceBatch(one)) === 1, IDLE_MS + 500);
+  await given;
 });

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import type { Journal, Monotonic } from '#app/ports/runtime.ts';
 import type { Store } from '#app/ports/store.ts';
 import type { GrownTree, LogTree, SignCheckpoint } from '#app/ports/tree.ts';
-import { withConnection } from './connection.ts';
+import { IDLE_MS, withConnection } from './connection.ts';
 import { sqlOn, type Sql } from './sql.ts';
 
 export interface SequencerOptions {
@@ -95,7 +95,7 @@ export function sqlRoll(pool: Pool): LogRoll {
   return {
     transaction: (work) => withConnection(pool, async (client) => {
       await client.query(`begin isolation level read committed; set local search_path = pg_catalog;
-        set local statement_timeout = ${STATEMENT_MS}; set local idle_in_transaction_session_timeout = '10s'`);
+        set local statement_timeout = ${STATEMENT_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS}`);
       const answer = await work(rowsOn(sqlOn(client, STATEMENT_MS + 5_000)));
       await client.query('commit');
       return answer;

@@ -1,4 +1,4 @@
-import { IDLE_MS } from './node.ts';
+import { IDLE_MS } from '#store/connection.ts';
 import type { Fault, Step } from './script.ts';
 import type { World } from './world.ts';
 

@@ -19,8 +19,6 @@ import type { World } from './world.ts';
 
 /** How long a driver waits for an answer that does not come (src/store/pool.ts). */
 const ANSWER_MS = 20_000;
-/** `idle_in_transaction_session_timeout` of src/store/postgres-store.ts. */
-export const IDLE_MS = 4000;
 
 export type CommitFate = 'answer lost' | 'lost';
 
