@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DatabaseError } from 'pg';
-import { refused, storeContract, until } from '#test/contract/store-contract.ts';
+import { storeContract } from '#test/contract/store/store-contract.ts';
+import { refused, until } from '#test/contract/store/under-test.ts';
 import { postgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { freePort } from '#test/worlds/postgres-server.ts';
 import { held, monotonic, person, review } from '#test/worlds/store-world.ts';

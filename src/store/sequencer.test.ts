@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseCheckpoint } from '#log/checkpoint.ts';
 import { CompactRange, leafHash } from '#log/merkle-tree.ts';
-import { until } from '#test/contract/store-contract.ts';
+import { until } from '#test/contract/store/under-test.ts';
 import { logTree, postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { monotonic } from '#test/worlds/store-world.ts';
 import { IDLE_MS } from './connection.ts';

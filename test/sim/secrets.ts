@@ -3,11 +3,18 @@ import type { Authority, Identity } from '#app/ports/identity.ts';
 import { SECRET } from './connector.ts';
 import type { Rng } from './random.ts';
 
+/** The one root key there is: no other comes into force here. */
+export const ROOT_KEY = '5a'.repeat(8);
+const HEADER = Buffer.concat([Buffer.of(1), Buffer.from(ROOT_KEY, 'hex')]);
+
+/** What a value is that was sealed here, and whose. */
+export const valueIn = (sealed: Uint8Array): [of: string, value: string] => JSON.parse(Buffer.from(sealed.subarray(HEADER.length)).toString('utf8')) as [string, string];
+
 /** Seals by writing beside the value whose it is. What matters here: it opens for nobody else, and the provider may be down. */
 export function simSecrets(keysDown: () => boolean): Secrets {
-  const seal = (plain: Uint8Array | string, identity: string) => Buffer.from(JSON.stringify([identity, Buffer.from(plain).toString('base64')]));
+  const seal = (plain: Uint8Array | string, identity: string) => Buffer.concat([HEADER, Buffer.from(JSON.stringify([identity, Buffer.from(plain).toString('base64')]))]);
   const open = (sealed: Uint8Array, identity: string): Uint8Array => {
-    const [of, value] = JSON.parse(Buffer.from(sealed).toString('utf8')) as [string, string];
+    const [of, value] = valueIn(sealed);
     if (of !== identity) throw new SealBroken('not_authentic', identity);
     return Buffer.from(value, 'base64');
   };

@@ -8,6 +8,7 @@ import type { Tx } from '#app/ports/store.ts';
 import { SECRET } from './connector.ts';
 import { SimNode } from './node.ts';
 import { sourcesOf, type Rules } from './policy.ts';
+import { ROOT_KEY } from './secrets.ts';
 import { SimTarget } from './target.ts';
 import type { World } from './world.ts';
 
@@ -37,6 +38,7 @@ export async function setUp(world: World): Promise<void> {
     target.addAccount('shared', { password: `${SECRET}shared` });
   }
   const done = console.app.store.transaction(async (tx) => {
+    await tx.rootKeys.bringIn(ROOT_KEY);
     await tx.policies.publish(1, sourcesOf(DEFAULT_RULES), null, tx.now);
     await tx.log(policyPublished(1, '', 'system'));
     world.people = await people(console, tx);

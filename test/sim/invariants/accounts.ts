@@ -1,6 +1,7 @@
 import type { PartRow } from '../store/memory.ts';
 import { objectName, type Grant } from '#domain/grant.ts';
 import { stillHolds, targetOf } from '../ground-truth.ts';
+import { valueIn } from '../secrets.ts';
 import type { Commit, World } from '../world.ts';
 
 /** The sweeper comes once a minute, looks four times as often, and does what it finds at once. */
@@ -67,7 +68,7 @@ export function keptSecretsFit(world: World): string | null {
   for (const id of tables.parts.live) {
     const row = tables.parts.rows.get(id);
     if (row?.part.state !== 'present' || row.part.work !== null || row.secret === null || world.restoredAt !== null || world.tampered.has(id)) continue;
-    const [, value = ''] = JSON.parse(Buffer.from(row.secret).toString('utf8')) as string[];
+    const [, value] = valueIn(row.secret);
     const [account] = targetOf(world, row.part.target).byMark(row.part.id);
     if (account && account.password !== null && account.password !== Buffer.from(value, 'base64').toString('utf8')) return `the secret kept for ${id} does not open ${account.name}`;
   }

@@ -1,4 +1,5 @@
 import type { ConnectionToken, EnrolledKey } from '#app/ports/credential-table.ts';
+import type { KeyHolder } from '#app/ports/root-keys.ts';
 import type { Folder, Group, TargetHealth, Topic } from '#app/ports/store.ts';
 import type { PolicySource } from '#app/ports/policy.ts';
 import type { Entitlement, Target } from '#domain/entitlement.ts';
@@ -65,6 +66,7 @@ export class Memory {
   /** Called with each notice of a commit. */
   readonly listeners = new Set<(topic: Topic, payload: string) => void>();
   arrivals = 0;
+  ordinals = 0;
   readonly tables = {
     principals: new Table<PrincipalRow>('principals', undefined, { principals_name_key: (row) => row.principal.name }),
     subjectKeys: new Table<{ sealed: Uint8Array | null }>('subject_keys'),
@@ -90,6 +92,8 @@ export class Memory {
     certificates: new Table<CertificateRow>('certificates'),
     idempotency: new Table<{ bodyHash: string; status: number | null; response: Uint8Array | null; createdAt: Date }>('idempotency_keys'),
     erasedNames: new Table<PrincipalId>('erased_names'),
+    rootKeys: new Table<{ readonly id: string; readonly ordinal: number }>('root_keys'),
+    keyHolders: new Table<{ readonly holder: KeyHolder; readonly seenAt: Date }>('key_holders'),
     ownKeys: new Table<{ sealed: Uint8Array; public: string }>('own_keys'),
     entries: new Table<EntryRow>('log_entries', (row) => row.index === null),
     tiles: new Table<Uint8Array>('log_tiles'),

@@ -3,6 +3,7 @@ import { CHECKS } from './constraints.ts';
 import { connectionLost, databaseError, violates } from './database-error.ts';
 import type { Holder } from './locks.ts';
 import type { Memory, Tables } from './memory.ts';
+import { demandKnownRootKey } from './root-keys.ts';
 import type { Table } from './table.ts';
 
 type Named = Pick<Table<unknown>, 'name'>;
@@ -92,6 +93,20 @@ export class Transaction implements Holder {
     return rows;
   }
 
+  /** All of them, with their keys. */
+  entries<R>(table: Table<R>): [string, R][] {
+    const keys = new Set([...table.rows.keys(), ...(this.#written.get(table as Table<unknown>)?.keys() ?? [])]);
+    return [...keys].flatMap((key) => {
+      const row = this.get(table, key);
+      return row === null ? [] : [[key, row] as [string, R]];
+    });
+  }
+
+  /** Of a sequence: given once, whatever becomes of the transaction. */
+  nextOrdinal(): number {
+    return ++this.#memory.ordinals;
+  }
+
   tryLock(table: Named, key: string): boolean {
     return this.#memory.locks.tryLock(`${table.name}/${key}`, this);
   }
@@ -157,6 +172,7 @@ export class Transaction implements Holder {
   put<R>(table: Table<R>, key: string, row: R | null): void {
     const before = this.get(table, key);
     CHECKS[table.name]?.(this, before, row);
+    demandKnownRootKey(this, table.name, row);
     const own = this.#written.get(table as Table<unknown>) ?? new Map<string, unknown>();
     own.set(key, row);
     this.#written.set(table as Table<unknown>, own);

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { storeContract } from '#test/contract/store-contract.ts';
+import { storeContract } from '#test/contract/store/store-contract.ts';
 import { encodeEntry } from '#log/entry.ts';
 import { sequenceBatch } from '#store/sequencer.ts';
 import { logTree, quiet } from '#test/worlds/postgres-store-world.ts';
-import { newId } from '#test/worlds/store-world.ts';
+import { newId, sealedLike, SEALED_UNDER } from '#test/worlds/store-world.ts';
 import { Memory } from './memory.ts';
 import { twinStore } from './twin-store.ts';
 
@@ -11,7 +11,7 @@ import { twinStore } from './twin-store.ts';
 storeContract('twin', async () => {
   let down = false;
   const secrets = {
-    newSubjectKey: () => randomBytes(16),
+    newSubjectKey: () => sealedLike('a key'),
     sealPersonal: () => {
       if (down) throw new Error('the key provider does not answer');
       return randomBytes(64);
@@ -23,6 +23,7 @@ storeContract('twin', async () => {
     later: (_: string, run: () => void) => void setImmediate(run),
   };
   const store = twinStore({ memory: new Memory(), clockwork, newId, secrets, journal: quiet, encodeEntry });
+  await store.transaction((tx) => tx.rootKeys.bringIn(SEALED_UNDER));
   return {
     store,
     keysDown: () => void (down = true),

@@ -16,6 +16,7 @@ import { partTable } from './parts.ts';
 import { policyTable } from './policies.ts';
 import { principalTable } from './principals.ts';
 import { requestTable } from './requests.ts';
+import { rootKeyTable } from './root-keys.ts';
 import { sessionTable } from './sessions.ts';
 import { Transaction, type Change } from './transaction.ts';
 
@@ -170,8 +171,8 @@ function transactionPort(tx: Transaction, options: TwinOptions) {
     get entries() {
       return entryTable(tx);
     },
-    get rootKeys(): never {
-      throw new Error('no root key is rotated here');
+    get rootKeys() {
+      return rootKeyTable(tx);
     },
   };
   return { port, flush: () => log.flush(), notices };
