@@ -1,3 +1,4 @@
+import { entriesOf } from './access-list.ts';
 import type { TargetSession } from './connect.ts';
 import type { Json } from '#domain/json.ts';
 
@@ -11,7 +12,7 @@ select current_database() as database,
   (select count(*) from pg_default_acl where defaclrole = $1)::int as "default privileges",
   (select count(*) from (
       select relacl as acl from pg_class union all select nspacl from pg_namespace union all select proacl from pg_proc
-      union all select attacl from pg_attribute where attacl is not null) o, aclexplode(o.acl) a
+      union all select attacl from pg_attribute where attacl is not null) o, ${entriesOf('o.acl')} a
     where a.grantor = $1 and a.grantee <> $1)::int as "privileges given to others",
   (select count(*) from pg_auth_members where roleid = $1)::int as "members",
   (select count(*) from pg_auth_members where grantor = $1 and roleid <> $1)::int as "memberships given",

@@ -1,4 +1,5 @@
 import type { Json } from '#domain/json.ts';
+import { entriesOf } from './access-list.ts';
 import type { TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';
 import { plainText } from './plain-text.ts';
@@ -81,14 +82,14 @@ async function quieten(session: TargetSession, oid: number): Promise<readonly Js
 async function closeToOthers(session: TargetSession, oid: number): Promise<void> {
   const open = await session.rows(
     `select 'routine' as place, p.oid::regprocedure::text as routine, null::name as schema, null::name as name, a.grantee
-     from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where p.proowner = $1
+     from pg_proc p, ${entriesOf("coalesce(p.proacl, acldefault('f', p.proowner))")} a where p.proowner = $1
      union
      select case c.relkind when 'S' then 'sequence' else 'table' end, null, n.nspname, c.relname, a.grantee
      from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-       lateral (select * from aclexplode(c.relacl) union all select x.* from pg_attribute t, aclexplode(t.attacl) x where t.attrelid = c.oid) a
+       lateral (select * from ${entriesOf('c.relacl')} union all select x.* from pg_attribute t, ${entriesOf('t.attacl')} x where t.attrelid = c.oid) a
      where c.relowner = $1 and c.relkind in ('r','p','v','m','f','S')
      union
-     select 'schema', null, null, n.nspname, a.grantee from pg_namespace n, aclexplode(n.nspacl) a where n.nspowner = $1`, [oid],
+     select 'schema', null, null, n.nspname, a.grantee from pg_namespace n, ${entriesOf('n.nspacl')} a where n.nspowner = $1`, [oid],
   );
   for (const row of open) {
     if (row['grantee'] === oid) continue;

@@ -1,5 +1,6 @@
 import type { OwnedObject, Probe, StandingPrivilege, TargetAccess } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { entriesOf } from './access-list.ts';
 import { openTarget, type TargetSession } from './connect.ts';
 import { markedRoles } from './marker.ts';
 import { plainText } from './plain-text.ts';
@@ -79,14 +80,14 @@ order by 1, 2, 3`;
 const IN_DATABASE = `
 select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end as account, lower(a.privilege_type) as privilege,
   format('table %I.%I in database %I', n.nspname, c.relname, current_database()) as place
-from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+from pg_class c join pg_namespace n on n.oid = c.relnamespace, ${entriesOf("coalesce(c.relacl, acldefault('r', c.relowner))")} a
 where c.relkind in ('r','p','v','m','f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 union all
 select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end, lower(a.privilege_type),
   format('schema %I in database %I', n.nspname, current_database())
-from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+from pg_namespace n, ${entriesOf("coalesce(n.nspacl, acldefault('n', n.nspowner))")} a
 where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 union all
 select case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end, lower(a.privilege_type), format('database %I', current_database())
-from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where d.datname = current_database()
+from pg_database d, ${entriesOf("coalesce(d.datacl, acldefault('d', d.datdba))")} a where d.datname = current_database()
 order by 1, 2, 3`;

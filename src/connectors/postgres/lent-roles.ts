@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { PartPlan, TargetAccess, Withdrawn } from '#app/ports/connector.ts';
 import type { Json, JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { entriesOf } from './access-list.ts';
 import { countTraces, moreTraces } from './account-traces.ts';
 import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
 import { plainText } from './plain-text.ts';
@@ -33,7 +34,7 @@ select distinct a.grantee from (
   union all select nspacl from pg_namespace union all select proacl from pg_proc union all select datacl from pg_database
   union all select typacl from pg_type union all select lanacl from pg_language union all select srvacl from pg_foreign_server
   union all select fdwacl from pg_foreign_data_wrapper union all select lomacl from pg_largeobject_metadata union all select spcacl from pg_tablespace
-) o, aclexplode(o.acl) a where a.is_grantable and a.grantee = any($1::oid[])`;
+) o, ${entriesOf('o.acl')} a where a.is_grantable and a.grantee = any($1::oid[])`;
 
 const ELSEWHERE = `
 select distinct b.datname from pg_shdepend d join pg_database b on b.oid = d.dbid

@@ -1,4 +1,5 @@
 import { Refusal } from '#domain/refusal.ts';
+import { entriesOf } from './access-list.ts';
 import type { Row, TargetSession } from './connect.ts';
 import { formatQualified, quoteIdentifier, quoteQualified } from './identifier.ts';
 
@@ -76,24 +77,24 @@ with at as materialized (
 ), acl as (
   select 'table' as place, c.oid, 0 as col, c.relkind, n.nspname, c.relname as name, null::name as attname, a.*
   from at join pg_class c on c.oid = at.objid join pg_namespace n on n.oid = c.relnamespace,
-    aclexplode(coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))) a
+    ${entriesOf(`coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))`)} a
   where at.classid = 'pg_class'::regclass
   union all
   select 'column', c.oid, t.attnum, c.relkind, n.nspname, c.relname, t.attname, a.*
   from at join pg_class c on c.oid = at.objid join pg_namespace n on n.oid = c.relnamespace
-    join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
+    join pg_attribute t on t.attrelid = c.oid, ${entriesOf('t.attacl')} a
   where at.classid = 'pg_class'::regclass
   union all
   select 'schema', n.oid, 0, null, null, n.nspname, null, a.*
-  from at join pg_namespace n on n.oid = at.objid, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+  from at join pg_namespace n on n.oid = at.objid, ${entriesOf("coalesce(n.nspacl, acldefault('n', n.nspowner))")} a
   where at.classid = 'pg_namespace'::regclass
   union all
   select 'database', d.oid, 0, null, null, d.datname, null, a.*
-  from at join pg_database d on d.oid = at.objid, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+  from at join pg_database d on d.oid = at.objid, ${entriesOf("coalesce(d.datacl, acldefault('d', d.datdba))")} a
   where at.classid = 'pg_database'::regclass
   union all
   select 'routine', p.oid, 0, null, null, p.oid::regprocedure::text, null, a.*
-  from at join pg_proc p on p.oid = at.objid, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+  from at join pg_proc p on p.oid = at.objid, ${entriesOf("coalesce(p.proacl, acldefault('f', p.proowner))")} a
   where at.classid = 'pg_proc'::regclass
 )
 select case when relkind = 'S' then 'sequence' else place end as place, oid, col, nspname, name, attname,
