@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Client } from 'pg';
+import { Refusal } from '#domain/refusal.ts';
 import { embeddedBin, startTestServer, type TestServerOptions } from '#test/worlds/postgres-server.ts';
+import { startPostgresTarget, yes } from '#test/worlds/postgres-target.ts';
 import { entriesOf } from './access-list.ts';
 
 /** A table with so many roles in its access list, one whose list is empty, and one without a list. */
@@ -50,6 +52,30 @@ for (const [name, options] of VERSIONS) {
     }
   });
 }
+
+test('a table whose access list is full: refused with what to do, a lent role goes on, and removals make room', async () => {
+  await using world = await startPostgresTarget({ admin: 'createrole' });
+  const scope = { database: 'orders', access: 'read-only', tables: ['hr.people'] };
+  const stands = world.plan(scope);
+  await world.connector.provision(stands, yes);
+  await world.sql('create role reader; grant usage on schema hr to reader; grant select on hr.people to reader');
+  await world.sql(`do $$ begin
+    for n in 1..4000 loop
+      execute format('create role standing_%s', n);
+      begin execute format('grant select on hr.people to standing_%s', n); exception when program_limit_exceeded then exit; end;
+    end loop; end $$`);
+  const refused = await world.connector.provision(world.plan(scope), yes).then(() => null, (error: unknown) => error);
+  assert.ok(refused instanceof Refusal && refused.code === 'target_refused', String(refused));
+  assert.match(String(refused.details.hint), /room for some 2,400 roles.*lend a role/);
+
+  const lent = world.plan({ database: 'orders', roles: ['reader'] });
+  const { secret } = await world.connector.provision(lent, yes);
+  assert.deepEqual(await world.psql(lent.objectName, secret ?? '', 'select count(*) from hr.people'), { ok: true, text: '2' });
+  for (const plan of [lent, stands]) assert.equal((await world.connector.withdraw(plan)).gone, true);
+  const next = world.plan(scope);
+  await world.connector.provision(next, yes);
+  assert.equal((await world.connector.withdraw(next)).gone, true);
+});
 
 test('no statement of the connector reads an access list by itself', async () => {
   const folder = new URL('.', import.meta.url);
