@@ -3,7 +3,7 @@ import type { Grant, GrantPart } from '#domain/grant.ts';
 import type { GrantId, TargetId } from '#domain/id.ts';
 import type { EndReason, SessionEndReason } from '#domain/lifecycle.ts';
 import { GRANT, grantOf, type GrantRow, PART, type PartRow } from './rows.ts';
-import { Conditions, type Sql } from './sql.ts';
+import { Conditions, pageConcerning, type Sql } from './sql.ts';
 
 export function grantTable(sql: Sql, notify: Tx['notify']): GrantTable {
   const one = async (text: string, values: readonly unknown[]) => {
@@ -80,7 +80,6 @@ async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly
   const unended = filter.live === true || filter.overdue === true || (filter.state !== undefined && filter.state !== 'ended');
   const where = new Conditions()
     .add('g.principal_id = $', filter.principal)
-    .concerning('grants', filter.concerning, 'g.id')
     .add(`exists (select from jsonb_array_elements(g.entitlement->'stages') stage where stage->'groups' ?| $)`, filter.reviewedBy)
     .add('g.entitlement_id = $', filter.entitlement)
     .add('g.state = $', filter.state)
@@ -91,7 +90,9 @@ async function list(sql: Sql, filter: GrantFilter, page: Page): Promise<readonly
   if (filter.target !== undefined && filter.principal === undefined && filter.concerning === undefined) return newestOnTarget(sql, where, filter.target, unended, page);
   where.add('(select count(*) from brevet.grant_parts p where p.grant_id = g.id and p.target_id = $) > 0', filter.target).add('g.id < $', page.before ?? undefined);
   const limit = where.parameter(page.limit);
-  const rows = await sql.rows<GrantRow>(`select ${GRANT} from brevet.grants g where ${where} order by g.id desc limit ${limit}`, where.values);
+  const rows = await sql.rows<GrantRow>(filter.concerning === undefined
+    ? `select ${GRANT} from brevet.grants g where ${where} order by g.id desc limit ${limit}`
+    : `select ${GRANT} from brevet.grants g where g.id in (${pageConcerning('brevet.grants g', filter.concerning, where, limit)}) order by g.id desc`, where.values);
   return rows.map(grantOf);
 }
 

@@ -3,7 +3,7 @@ import type { RequestId } from '#domain/id.ts';
 import type { AccessRequest } from '#domain/request.ts';
 import type { Review } from '#domain/review.ts';
 import { REQUEST, requestOf, type RequestRow, REVIEW, reviewOf, type ReviewRow } from './rows.ts';
-import { Conditions, type Sql } from './sql.ts';
+import { Conditions, pageConcerning, type Sql } from './sql.ts';
 
 export function requestTable(sql: Sql): RequestTable {
   const one = async (text: string, values: readonly unknown[]) => {
@@ -59,11 +59,12 @@ async function insertReview(sql: Sql, r: Review): Promise<void> {
 async function list(sql: Sql, filter: RequestFilter, page: Page): Promise<readonly AccessRequest[]> {
   const where = new Conditions()
     .add('principal_id = $', filter.principal)
-    .concerning('requests', filter.concerning)
     .add('state = $', filter.state)
     .add('entitlement_id = $', filter.entitlement)
     .add('id < $', page.before ?? undefined);
   const limit = where.parameter(page.limit);
-  const rows = await sql.rows<RequestRow>(`select ${REQUEST} from brevet.requests where ${where} order by id desc limit ${limit}`, where.values);
+  const rows = await sql.rows<RequestRow>(filter.concerning === undefined
+    ? `select ${REQUEST} from brevet.requests where ${where} order by id desc limit ${limit}`
+    : `select ${REQUEST} from brevet.requests where id in (${pageConcerning('brevet.requests', filter.concerning, where, limit)}) order by id desc`, where.values);
   return rows.map(requestOf);
 }

@@ -148,7 +148,7 @@ create table brevet.grants (
   constraint grants_state_check CHECK ((state = ANY (ARRAY['scheduled'::text, 'activating'::text, 'active'::text, 'revoking'::text, 'ended'::text])))
 );
 CREATE INDEX grants_activating ON brevet.grants USING btree (activate_by) WHERE (state = 'activating'::text);
-CREATE INDEX grants_by_behalf ON brevet.grants USING btree (on_behalf_of_id) WHERE (on_behalf_of_id IS NOT NULL);
+CREATE INDEX grants_by_behalf ON brevet.grants USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX grants_by_principal ON brevet.grants USING btree (principal_id, id DESC);
 CREATE INDEX grants_deadlines ON brevet.grants USING btree (deadline) WHERE (state = 'active'::text);
 CREATE INDEX grants_late ON brevet.grants USING btree (revoke_due_at) WHERE ((state = 'revoking'::text) AND (overdue_at IS NULL));
@@ -385,7 +385,7 @@ create table brevet.requests (
   constraint requests_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'denied'::text, 'cancelled'::text, 'expired'::text]))),
   constraint requests_ticket_check CHECK (((length(ticket) >= 1) AND (length(ticket) <= 200)))
 );
-CREATE INDEX requests_by_behalf ON brevet.requests USING btree (on_behalf_of_id) WHERE (on_behalf_of_id IS NOT NULL);
+CREATE INDEX requests_by_behalf ON brevet.requests USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX requests_by_principal ON brevet.requests USING btree (principal_id, id DESC);
 CREATE INDEX requests_by_principal_state ON brevet.requests USING btree (principal_id, state, id);
 CREATE INDEX requests_by_state ON brevet.requests USING btree (state, id);

@@ -66,14 +66,6 @@ export class Conditions {
     return this;
   }
 
-  /** Two looks at two indexes: as one condition with "or" they would be a look at the whole table. */
-  concerning(table: 'requests' | 'grants', of: Concerning | undefined, id = 'id'): this {
-    if (of === undefined) return this;
-    const [principals, behalf] = [this.parameter(of.principals), this.parameter(of.behalf)];
-    return this.when(true, `${id} in (select id from brevet.${table} where principal_id = any(${principals})
-      union all select id from brevet.${table} where on_behalf_of_id = ${behalf})`);
-  }
-
   parameter(value: unknown): string {
     return `$${this.values.push(value)}`;
   }
@@ -81,4 +73,16 @@ export class Conditions {
   toString(): string {
     return this.#texts.length === 0 ? 'true' : this.#texts.join(' and ');
   }
+}
+
+/**
+ * The ids of a page of what concerns somebody, newest first, of the rows of `table` (with its alias) that meet `where`: the newest of each way
+ * in, of which each has an index in this order, and of these the newest. Put together first and sorted then, the page would cost
+ * what their whole history does.
+ */
+export function pageConcerning(table: string, of: Concerning, where: Conditions, limit: string): string {
+  const [principals, behalf] = [where.parameter(of.principals), where.parameter(of.behalf)];
+  const newest = (way: string) => `(select id from ${table} where ${way} and ${where} order by id desc limit ${limit})`;
+  return `select id from (select page.id from unnest(${principals}::text[]) as who cross join lateral ${newest('principal_id = who')} page
+      union select page.id from ${newest(`on_behalf_of_id = ${behalf}`)} page) ways order by id desc limit ${limit}`;
 }

@@ -199,7 +199,7 @@ describe('cut', { concurrency: 4 }, () => {
       const ms = Math.round(performance.now() - asked);
       t.diagnostic(`${name}: ${ms} ms`);
       assert.match(String(said), says, name);
-      assert.ok(ms < 1500, `${name}: ${ms} ms`);
+      assert.ok(ms < 3000, `${name}: ${ms} ms`);
       await eventually('no session on the target', 2000, async () => (await strangers(world, [object])) === 0);
       const standing = await must((await world.as('sam')).get<Answer<'grant'>>(`/api/v1/grants/${grant.id}`));
       if (reason === null) {

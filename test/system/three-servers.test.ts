@@ -24,7 +24,7 @@ test('one request over three servers: what one knows, all know at once', { timeo
   const ms = Math.round(performance.now() - decided);
   t.diagnostic(`whoever waits at another server hears of the decision after ${ms} ms`);
   assert.equal(heard.state, 'approved');
-  assert.ok(ms < 2000, `${ms} ms`);
+  assert.ok(ms < 4000, `${ms} ms`);
   assert.ok((await noorAtThird.post(`/api/v1/requests/${request.id}/reviews`, { decision: 'deny', hash: request.hash, reason: 'too late' })).problem, 'decided is decided, at any server');
 
   const grant = await world.until('ada', heard.grant ?? '', 'active');
@@ -38,7 +38,7 @@ test('one request over three servers: what one knows, all know at once', { timeo
   const { message, at: cutAt } = await held.lost;
   assert.match(message, /an administrator ended this session/);
   t.diagnostic(`a session on the third server ends ${Math.round(cutAt - ending)} ms after the second was told`);
-  assert.ok(cutAt - ending < 1500);
+  assert.ok(cutAt - ending < 3000);
 
   const last = await hold(env);
   // The server that carries no session and made no part goes away; nobody misses it.

@@ -67,7 +67,7 @@ test('C05: no answer, an answer cut off, a slow drip: bounded in time, and "unre
     await using server = await hostile(attack);
     const { error, ms } = await fails(server.target);
     assert.equal(error.code, 'target_unreachable', `${name}: ${error.message}`);
-    assert.ok(ms < 3500, `${name}: ${ms} ms`);
+    assert.ok(ms < 6000, `${name}: ${ms} ms`);
     assert.equal((await connector.probe(server.target)).reachable, false, name);
   }
 });
@@ -136,7 +136,7 @@ test('C05: SCRAM with a billion rounds, an old version, answers of the wrong sha
     }
   });
   const { error, ms } = await fails(rounds.target);
-  assert.ok(ms < 500, `${ms} ms: ${error.message}`);
+  assert.ok(ms < 3000, `${ms} ms: ${error.message}`);
   for (const version of ['9.6.24', '12.1', '-1', 'x', '', '99999999999999']) {
     await using server = await hostile((socket) => void socket.write(welcomeAs(version)));
     assert.equal((await fails(server.target)).error.code, 'target_refused', version);

@@ -81,5 +81,5 @@ test('the probe tells the version and the clock, and refusing from being away', 
   const started = performance.now();
   const hung = await world.connector.probe(world.target);
   await world.server.resume();
-  assert.ok(!hung.reachable && performance.now() - started < 4500, `${performance.now() - started} ms`);
+  assert.ok(!hung.reachable && performance.now() - started < 6000, `${performance.now() - started} ms`);
 });

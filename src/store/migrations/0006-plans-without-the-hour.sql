@@ -8,6 +8,12 @@ alter table brevet.grant_parts alter column state set statistics 0, alter column
   alter column due_at set statistics 0, alter column claimed_until set statistics 0, alter column fence set statistics 0;
 alter table brevet.sessions alter column state set statistics 0, alter column cut_reason set statistics 0, alter column lease_until set statistics 0;
 
+-- A page of what was asked for on somebody's behalf, in the page's order.
+drop index brevet.requests_by_behalf;
+create index requests_by_behalf on brevet.requests (on_behalf_of_id, id) where on_behalf_of_id is not null;
+drop index brevet.grants_by_behalf;
+create index grants_by_behalf on brevet.grants (on_behalf_of_id, id) where on_behalf_of_id is not null;
+
 -- What an earlier ANALYZE noted stays, unless it is cleared, for which there is a function from 18 on; before, it is a matter of a new store.
 do $$
 declare
