@@ -5,7 +5,7 @@ import type { Verdict } from '#app/ports/policy.ts';
 import type { Journal } from '#app/ports/runtime.ts';
 import type { Store, Tx } from '#app/ports/store.ts';
 import { postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
-import { held, later, monotonic, type Held } from '#test/worlds/store-world.ts';
+import { catalogue, held, later, monotonic, type Held } from '#test/worlds/store-world.ts';
 import type { App } from '../app.ts';
 import { advance } from './advance.ts';
 import { runReconciler } from './reconciler.ts';
@@ -95,3 +95,21 @@ for (const [what, [change, reason]] of Object.entries(OBSTACLES)) {
     assert.deepEqual([data['reason'], data['policies']], [reason, reason === 'policy_changed' ? ['freeze'] : undefined]);
   });
 }
+
+test('a crowd of deadlines goes before everything else, until it has passed', async () => {
+  await using world = await postgresStoreWorld();
+  const { store } = world;
+  const of = await store.transaction((tx) => catalogue(tx));
+  const waits = await store.transaction((tx) => held(tx, { state: 'scheduled' }));
+  for (let n = 0; n < 11; n++) await store.transaction(async (tx) => {
+    for (let i = 0; i < 100; i++) await held(tx, { of, deadline: later(tx.now, -1000) });
+  });
+  const active = async () => Number((await world.db.pool.query<{ n: string }>("select count(*) as n from brevet.grants where state = 'active'")).rows[0]?.n);
+  const told: string[] = [];
+  const app = { ...appOn(world), policy: { decide: () => told.push('a start is judged') && { ...REFUSED, allowed: true }, validate: () => [] } } as unknown as App;
+  assert.ok((await advance(app, undefined, { rush: (on) => void told.push(on ? 'a rush' : 'no rush') })) > 1100);
+  assert.deepEqual([told, await active(), await stateOf(world, waits)], [['a rush', 'a rush', 'no rush', 'a start is judged'], 0, 'activating']);
+  told.length = 0;
+  await advance(app, undefined, { rush: (on) => void told.push(String(on)) });
+  assert.deepEqual(told, ['false'], 'nothing is due any more');
+});

@@ -13,10 +13,10 @@ const OPTIONS = { concurrency: 2, perTarget: 8, sweepEveryMs: 60_000 };
 const sleepyWake: Wake = { count: () => 0, now: () => undefined, wait: (ms) => sleep(Math.min(ms, 50)), stop: () => undefined };
 
 /** A lane of its own, as another process would run it; stops with `stop`. */
-function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, reach = reachOf(monotonic)) {
+function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, hurried = () => false) {
   const halt = new AbortController();
   const app = { store, journal: quiet, monotonic } as Pick<App, 'store' | 'journal' | 'monotonic'> as App;
-  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach, attempt: (_, __, claimed) => attempt(claimed) }, halt.signal, claimMs);
+  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach: reachOf(monotonic), hurried, attempt: (_, __, claimed) => attempt(claimed) }, halt.signal, claimMs);
   return {
     stop: async () => {
       halt.abort();
@@ -57,6 +57,25 @@ test('attempts that take long leave their places to others', async () => {
   const other = await world.store.transaction((tx) => held(tx));
   await sleep(1500);
   assert.ok(seen.includes(other.targets[0]?.id ?? ''), 'the other target is served beside the stuck one');
+  release.abort();
+  await one.stop();
+});
+
+test('while deadlines come in crowds a lane keeps one place, and takes the others again afterwards', async () => {
+  await using world = await postgresStoreWorld();
+  const of = await world.store.transaction((tx) => catalogue(tx));
+  for (let n = 0; n < 3; n++) await world.store.transaction((tx) => held(tx, { of }));
+  let [started, crowds] = [0, true];
+  const release = new AbortController();
+  const one = lane(world, async () => {
+    started += 1;
+    await sleep(60_000, undefined, { signal: release.signal }).catch(() => undefined);
+  }, undefined, () => crowds);
+  await sleep(500);
+  assert.equal(started, 1);
+  crowds = false;
+  await sleep(200);
+  assert.equal(started, 2);
   release.abort();
   await one.stop();
 });
