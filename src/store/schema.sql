@@ -148,13 +148,14 @@ create table brevet.grants (
   constraint grants_state_check CHECK ((state = ANY (ARRAY['scheduled'::text, 'activating'::text, 'active'::text, 'revoking'::text, 'ended'::text])))
 );
 CREATE INDEX grants_activating ON brevet.grants USING btree (activate_by) WHERE (state = 'activating'::text);
-CREATE INDEX grants_by_behalf ON brevet.grants USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX grants_by_principal ON brevet.grants USING btree (principal_id, id DESC);
 CREATE INDEX grants_deadlines ON brevet.grants USING btree (deadline) WHERE (state = 'active'::text);
 CREATE INDEX grants_late ON brevet.grants USING btree (revoke_due_at) WHERE ((state = 'revoking'::text) AND (overdue_at IS NULL));
 CREATE INDEX grants_live ON brevet.grants USING btree (id) INCLUDE (state) WHERE (state <> 'ended'::text);
 CREATE INDEX grants_live_by_entitlement ON brevet.grants USING btree (entitlement_id, id) WHERE (state <> 'ended'::text);
 CREATE INDEX grants_live_by_principal ON brevet.grants USING btree (principal_id, id) WHERE (state <> 'ended'::text);
+CREATE INDEX grants_live_on_behalf ON brevet.grants USING btree (on_behalf_of_id, id) WHERE ((on_behalf_of_id IS NOT NULL) AND (state <> 'ended'::text));
+CREATE INDEX grants_on_behalf ON brevet.grants USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX grants_overdue ON brevet.grants USING btree (id) WHERE ((overdue_at IS NOT NULL) AND (state <> 'ended'::text));
 CREATE INDEX grants_starts ON brevet.grants USING btree (start_at) WHERE (state = 'scheduled'::text);
 CREATE CONSTRAINT TRIGGER grants_are_approved AFTER INSERT ON brevet.grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION brevet.grants_are_approved();
@@ -385,10 +386,10 @@ create table brevet.requests (
   constraint requests_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'denied'::text, 'cancelled'::text, 'expired'::text]))),
   constraint requests_ticket_check CHECK (((length(ticket) >= 1) AND (length(ticket) <= 200)))
 );
-CREATE INDEX requests_by_behalf ON brevet.requests USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX requests_by_principal ON brevet.requests USING btree (principal_id, id DESC);
 CREATE INDEX requests_by_principal_state ON brevet.requests USING btree (principal_id, state, id);
 CREATE INDEX requests_by_state ON brevet.requests USING btree (state, id);
+CREATE INDEX requests_on_behalf ON brevet.requests USING btree (on_behalf_of_id, id) WHERE (on_behalf_of_id IS NOT NULL);
 CREATE INDEX requests_pending ON brevet.requests USING btree (expires_at) WHERE (state = 'pending'::text);
 CREATE TRIGGER requests_are_immutable BEFORE DELETE OR UPDATE ON brevet.requests FOR EACH ROW EXECUTE FUNCTION brevet.requests_are_immutable();
 

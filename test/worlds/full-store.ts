@@ -25,7 +25,7 @@ const LARGE = ['requests', 'grants', 'grant_parts', 'sessions', 'log_entries', '
 
 /** Ids sort as they were numbered, and before any made today. */
 const id = (prefix: string, n: string) => `'${prefix}_01' || lpad((${n})::text, 24, '0')`;
-/** A fifth of everything is the first's: a busy workload, a busy target. The others share the rest. */
+/** A fifth of everything is the first's: a busy workload, a busy target. The others share the rest. A seventh was asked for on behalf of the second. */
 const shared = (of: string, n: string) => `${of}[case when (${n}) % 5 = 0 then 1 else 1 + (${n}) % cardinality(${of}) end]`;
 
 /** Over the people, entitlements and targets that are there; an entitlement's first part is used. */
@@ -52,7 +52,7 @@ async function askedFor(client: PoolClient, { grants, pending = 200 }: History):
   await client.query(
     `insert into brevet.requests (id, state, principal_id, on_behalf_of_id, entitlement_id, entitlement, extends_grant_id, reason, ticket, duration_seconds,
        start_at, created_at, expires_at, policy_version, verdict, hash, decided_at, decision_reason)
-     select ${id('req', 'n')}, case when n > $1 then 'pending' else 'approved' end, ${shared('people', 'n')}, null, e.id,
+     select ${id('req', 'n')}, case when n > $1 then 'pending' else 'approved' end, ${shared('people', 'n')}, case when n % 7 = 0 then people[2] end, e.id,
             jsonb_build_object('id', e.id, 'name', e.name, 'title', e.title, 'folder', e.folder_id, 'revision', e.revision, 'retiredAt', null) || e.terms,
             null, 'reason ' || n, 'T-' || n, 3600, null, now() - ($1 - n) * interval '1 minute', now() + interval '1 day', 1,
             '{"allowed": true, "policyVersion": 1, "satisfied": [], "forbidden": [], "nearest": [], "failed": []}',
@@ -64,7 +64,7 @@ async function held(client: PoolClient, { grants, live = Math.max(100, Math.roun
   await client.query(
     `insert into brevet.grants (id, request_id, principal_id, on_behalf_of_id, entitlement_id, entitlement, state, duration_seconds, created_at, start_at, activate_by,
        activated_at, deadline, revoke_due_at, end_reason, ended_at, overdue_at)
-     select ${id('grt', 'n')}, r.id, r.principal_id, null, r.entitlement_id, r.entitlement, s.state, 3600, r.created_at, case when s.state = 'scheduled' then now() + interval '1 day' else r.created_at end, r.created_at + interval '10 minutes',
+     select ${id('grt', 'n')}, r.id, r.principal_id, r.on_behalf_of_id, r.entitlement_id, r.entitlement, s.state, 3600, r.created_at, case when s.state = 'scheduled' then now() + interval '1 day' else r.created_at end, r.created_at + interval '10 minutes',
             r.created_at, case when s.state <> 'scheduled' then r.created_at + interval '10 days' end, case when s.over then r.created_at + interval '1 hour' end,
             case when s.over then 'expired' end, case when s.state = 'ended' then r.created_at + interval '1 hour' end,
             case when s.state = 'revoking' and n % 3 = 0 then now() end

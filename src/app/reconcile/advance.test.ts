@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Verdict } from '#app/ports/policy.ts';
 import type { Journal } from '#app/ports/runtime.ts';
 import type { Store, Tx } from '#app/ports/store.ts';
+import { Refusal } from '#domain/refusal.ts';
 import { postgresStoreWorld, quiet, type PostgresStoreWorld } from '#test/worlds/postgres-store-world.ts';
 import { catalogue, held, later, monotonic, type Held } from '#test/worlds/store-world.ts';
 import type { App } from '../app.ts';
@@ -96,20 +97,31 @@ for (const [what, [change, reason]] of Object.entries(OBSTACLES)) {
   });
 }
 
-test('a crowd of deadlines goes before everything else, until it has passed', async () => {
+test('a crowd of deadlines goes before everything else, until it has passed or can\'t be written', async () => {
   await using world = await postgresStoreWorld();
   const { store } = world;
   const of = await store.transaction((tx) => catalogue(tx));
   const waits = await store.transaction((tx) => held(tx, { state: 'scheduled' }));
-  for (let n = 0; n < 11; n++) await store.transaction(async (tx) => {
-    for (let i = 0; i < 100; i++) await held(tx, { of, deadline: later(tx.now, -1000) });
-  });
+  const crowd = async (hundreds: number) => {
+    for (let n = 0; n < hundreds; n++) await store.transaction(async (tx) => {
+      for (let i = 0; i < 100; i++) await held(tx, { of, deadline: later(tx.now, -1000) });
+    });
+  };
+  await crowd(6);
   const active = async () => Number((await world.db.pool.query<{ n: string }>("select count(*) as n from brevet.grants where state = 'active'")).rows[0]?.n);
-  const told: string[] = [];
-  const app = { ...appOn(world), policy: { decide: () => told.push('a start is judged') && { ...REFUSED, allowed: true }, validate: () => [] } } as unknown as App;
-  assert.ok((await advance(app, undefined, { rush: (on) => void told.push(on ? 'a rush' : 'no rush') })) > 1100);
-  assert.deepEqual([told, await active(), await stateOf(world, waits)], [['a rush', 'a rush', 'no rush', 'a start is judged'], 0, 'activating']);
-  told.length = 0;
-  await advance(app, undefined, { rush: (on) => void told.push(String(on)) });
-  assert.deepEqual(told, ['false'], 'nothing is due any more');
+  const rush = { on: false };
+  const seen: unknown[] = [];
+  const looking = { ...store, transaction: ((work) => store.transaction((tx) => work({ ...tx, grants: { ...tx.grants, lockDue: (...ask) => (seen.push(rush.on), tx.grants.lockDue(...ask)) } }))) as Store['transaction'] };
+  const judging = { decide: () => seen.push('a start') && { ...REFUSED, allowed: true }, validate: () => [] };
+  const app = { ...appOn({ store: looking }), policy: judging } as unknown as App;
+  assert.ok((await advance(app, undefined, { rush })) > 600);
+  assert.deepEqual([seen, rush.on, await active(), await stateOf(world, waits)], [[false, true, 'a start'], false, 0, 'activating']);
+  await crowd(6);
+  let answers = 1;
+  const failing = { ...store, transaction: ((work) => store.transaction((tx) => work({ ...tx, grants: { ...tx.grants, lockDue: (...ask) => {
+    if (answers-- === 0) throw new Refusal('unavailable', 'the store is away');
+    return tx.grants.lockDue(...ask);
+  } } }))) as Store['transaction'] };
+  await assert.rejects(advance(appOn({ store: failing }), undefined, { rush }), /away/);
+  assert.deepEqual([rush.on, await active()], [false, 100], 'the lanes have their places back');
 });

@@ -29,33 +29,40 @@ interface Step<Row extends { readonly id: string }> {
  * again after any crash. Removals come first. Answers how much moved; call again until nothing does. Rows in `aside`,
  * where those land that can't be moved, are left alone.
  */
-export async function advance(app: App, aside = new Aside(app.monotonic), due: DueHooks = {}): Promise<number> {
+export async function advance(app: App, aside = new Aside(app.monotonic), due: Due = {}): Promise<number> {
   const awaiting = await app.store.transaction((tx) => tx.grants.awaiting(tx.now, overdueBefore(tx)));
   let moved = 0;
   if (awaiting.includes('due')) moved += await endDue(app, aside, due);
-  else due.rush?.(false);
+  else if (due.rush) due.rush.on = false;
   for (const step of STEPS) if (awaiting.includes(step.what)) moved += await step.run(app, aside);
   return moved;
 }
 
-export interface DueHooks {
-  /** The end of what is due could not be written. */
+/** Whether ends are being written in full batches just now, by this process: the lanes leave it the thread. */
+export interface Rush {
+  on: boolean;
+}
+
+export interface Due {
+  /** Called when the end of what is due could not be written. */
   readonly stuck?: () => void;
-  /** Told whether more is due than one batch. */
-  readonly rush?: (on: boolean) => void;
+  readonly rush?: Rush;
 }
 
 /**
  * Until its end is written, nobody takes a grant away, and its sessions have their broker's clock only: a crowd of deadlines goes
  * before everything else, for a while.
  */
-async function endDue(app: App, aside: Aside, { stuck, rush }: DueHooks): Promise<number> {
+async function endDue(app: App, aside: Aside, { stuck, rush = { on: false } }: Due): Promise<number> {
   let moved = 0;
   for (let batch = 0; batch < RUSH_BATCHES; batch++) {
-    const ended = await DUE.run(app, aside, stuck);
+    const ended = await DUE.run(app, aside, stuck).catch((error: unknown) => {
+      rush.on = false;
+      throw error;
+    });
     moved += ended;
-    rush?.(ended === BATCH);
-    if (ended < BATCH) break;
+    rush.on = ended === BATCH;
+    if (!rush.on) break;
   }
   return moved;
 }

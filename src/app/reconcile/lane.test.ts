@@ -13,10 +13,10 @@ const OPTIONS = { concurrency: 2, perTarget: 8, sweepEveryMs: 60_000 };
 const sleepyWake: Wake = { count: () => 0, now: () => undefined, wait: (ms) => sleep(Math.min(ms, 50)), stop: () => undefined };
 
 /** A lane of its own, as another process would run it; stops with `stop`. */
-function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, hurried = () => false) {
+function lane({ store }: PostgresStoreWorld, attempt: (claimed: ClaimedPart) => Promise<void>, claimMs?: number, rush = { on: false }) {
   const halt = new AbortController();
   const app = { store, journal: quiet, monotonic } as Pick<App, 'store' | 'journal' | 'monotonic'> as App;
-  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach: reachOf(monotonic), hurried, attempt: (_, __, claimed) => attempt(claimed) }, halt.signal, claimMs);
+  const running = runLane(app, OPTIONS, sleepyWake, { work: 'provision', reach: reachOf(monotonic), rush, attempt: (_, __, claimed) => attempt(claimed) }, halt.signal, claimMs);
   return {
     stop: async () => {
       halt.abort();
@@ -61,21 +61,20 @@ test('attempts that take long leave their places to others', async () => {
   await one.stop();
 });
 
-test('while deadlines come in crowds a lane keeps one place, and takes the others again afterwards', async () => {
+test('in a rush a lane keeps one place, which an attempt that waits for its target gives away soon', async () => {
   await using world = await postgresStoreWorld();
-  const of = await world.store.transaction((tx) => catalogue(tx));
-  for (let n = 0; n < 3; n++) await world.store.transaction((tx) => held(tx, { of }));
-  let [started, crowds] = [0, true];
+  const hangs = await world.store.transaction((tx) => catalogue(tx));
+  for (let n = 0; n < 10; n++) await world.store.transaction((tx) => held(tx, { of: hangs }));
+  const other = await world.store.transaction((tx) => held(tx));
+  const began: { readonly target: string; readonly at: number }[] = [];
   const release = new AbortController();
-  const one = lane(world, async () => {
-    started += 1;
+  const one = lane(world, async ({ part }) => {
+    began.push({ target: part.target, at: performance.now() });
     await sleep(60_000, undefined, { signal: release.signal }).catch(() => undefined);
-  }, undefined, () => crowds);
-  await sleep(500);
-  assert.equal(started, 1);
-  crowds = false;
-  await sleep(200);
-  assert.equal(started, 2);
+  }, undefined, { on: true });
+  for (let waited = 0; waited < 100 && began.every(({ target }) => target === hangs.targets[0]?.id); waited++) await sleep(50);
   release.abort();
   await one.stop();
+  assert.deepEqual(began.map(({ target }) => target === other.targets[0]?.id), [...Array.from({ length: 8 }, () => false), true], 'after those that one target may have');
+  assert.ok(began.slice(1, 9).every(({ at }, n) => at - (began[n]?.at ?? 0) > 90), 'one after the other');
 });

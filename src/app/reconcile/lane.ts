@@ -1,5 +1,6 @@
 import type { App } from '../app.ts';
 import type { ClaimedPart } from '../ports/store.ts';
+import type { Rush } from './advance.ts';
 import { loop } from './loop.ts';
 import type { Reach } from './reach.ts';
 import type { ReconcilerOptions, Wake } from './reconciler.ts';
@@ -15,8 +16,8 @@ const STUCK_MS = 180_000;
 const POLL_MS = 1000;
 /** An attempt that takes longer gives its place to another: slow targets must not fill a lane and delay the others (B11). */
 const SLOW_MS = 1000;
-/** Attempts at a time while deadlines come in crowds: they and the writing of ends share one thread. */
-const PLACES_IN_A_HURRY = 1;
+/** In a rush an attempt shares the thread with what is more urgent: one at a time, but for those that only wait for their target. */
+const IN_A_RUSH = { places: 1, slowMs: 100 };
 /** But so many times the places, slow ones included, is the most one process carries. */
 const MOST_TIMES = 16;
 
@@ -25,8 +26,7 @@ export interface Lane {
   /** Never rejects for what a target does; `reach` is told before anybody else gets the part. */
   readonly attempt: (app: App, reach: Reach, claimed: ClaimedPart) => Promise<void>;
   readonly reach: Reach;
-  /** Whether what is due comes in crowds: its end is to be written first. */
-  readonly hurried?: () => boolean;
+  readonly rush: Rush;
 }
 
 interface Running {
@@ -59,10 +59,11 @@ export async function runLane(app: App, options: ReconcilerOptions, wake: Wake, 
   };
   await loop(app, lane.work, signal, async () => {
     const seen = wake.count();
-    const free = Math.max(0, Math.min((lane.hurried?.() ? PLACES_IN_A_HURRY : concurrency) - younger(SLOW_MS).length, concurrency * MOST_TIMES - running.size));
+    const { places, slowMs } = lane.rush.on ? IN_A_RUSH : { places: concurrency, slowMs: SLOW_MS };
+    const free = Math.max(0, Math.min(places - younger(slowMs).length, concurrency * MOST_TIMES - running.size));
     const claimed = free === 0 ? [] : await app.store.transaction((tx) => tx.parts.claim({ work: lane.work, now: tx.now, limit: free, perTarget, claimMs, except: lane.reach.unanswered() }));
     claimed.forEach(start);
-    if (claimed.length < free || free === 0) await wake.wait(POLL_MS, seen);
+    if (claimed.length < free || free === 0) await wake.wait(free === 0 ? slowMs : POLL_MS, seen);
   });
   await Promise.all(running.keys());
   over.abort();

@@ -16,18 +16,18 @@ const FURTHEST_MS = 61_000;
 
 /**
  * Knocks at targets that are marked unreachable; the moment one answers, everything it owes is due. Each is knocked at by
- * itself, so that a silent one delays nobody. `answered` is called after each knock.
+ * itself, so that a silent one delays nobody; where places run out, whoever waits longest is next. `knocked` is called after each knock.
  */
 export class Prober {
   readonly #app: App;
   readonly #reach: Reach;
-  readonly #answered: () => void;
+  readonly #knocked: () => void;
   readonly #knocks = new Set<Promise<void>>();
 
-  constructor(app: App, reach: Reach, answered: () => void) {
+  constructor(app: App, reach: Reach, knocked: () => void) {
     this.#app = app;
     this.#reach = reach;
-    this.#answered = answered;
+    this.#knocked = knocked;
   }
 
   /** Begins to knock where it is time to. */
@@ -36,12 +36,13 @@ export class Prober {
       await wakeStranded(this.#app, tx);
       return await tx.parts.targetsToProbe();
     });
-    const ids = [...new Set([...marked, ...this.#reach.unanswered()])].filter((id) => this.#reach.mayKnock(id, PROBE_EVERY_MS));
+    const ids = [...new Set([...marked, ...this.#reach.unanswered()])].filter((id) => this.#reach.mayKnock(id, PROBE_EVERY_MS))
+      .sort((a, b) => this.#reach.lastKnock(a) - this.#reach.lastKnock(b));
     for (const id of ids.slice(0, AT_ONCE - this.#knocks.size)) {
       this.#reach.knocks(id);
       const knock = this.#knock(id).finally(() => {
         this.#knocks.delete(knock);
-        this.#answered();
+        this.#knocked();
       });
       this.#knocks.add(knock);
     }

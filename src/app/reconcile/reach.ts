@@ -19,6 +19,8 @@ export interface Reach {
    * and it lost nothing since, it may at once: others say that they get no answer.
    */
   mayKnock(target: TargetId, everyMs: number): boolean;
+  /** When this process last had, or gave up waiting for, an answer to a knock there, by its monotonic clock; 0 when it never knocked. */
+  lastKnock(target: TargetId): number;
 }
 
 export function reachOf(monotonic: Pick<Monotonic, 'now'>): Reach {
@@ -34,6 +36,7 @@ export function reachOf(monotonic: Pick<Monotonic, 'now'>): Reach {
       else if (answered === false) silent.add(target);
       knocks.set(target, { at: monotonic.now(), answered });
     },
+    lastKnock: (target) => knocks.get(target)?.at ?? 0,
     unanswered: () => [...new Set([...silent, ...knocking])],
     mayKnock: (target, everyMs) => {
       const last = knocks.get(target);

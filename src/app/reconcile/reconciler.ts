@@ -1,5 +1,5 @@
 import type { App } from '../app.ts';
-import { advance } from './advance.ts';
+import { advance, type Rush } from './advance.ts';
 import { Aside } from './aside.ts';
 import { runLane } from './lane.ts';
 import { loop } from './loop.ts';
@@ -34,14 +34,17 @@ export async function runReconciler(app: App, options: ReconcilerOptions, signal
   const aside = new Aside(app.monotonic);
   const unwritten = new DueUnwritten(app);
   const reach = reachOf(app.monotonic);
-  let rush = false;
+  const rush: Rush = { on: false };
   const wakeLanes = () => [withdraw, provision].forEach((lane) => lane.now());
-  const prober = new Prober(app, reach, wakeLanes);
+  const prober = new Prober(app, reach, () => {
+    wakeLanes();
+    probe.now();
+  });
   try {
     await Promise.all([
-      loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes, rush: (on) => (rush = on) })),
-      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach, hurried: () => rush }, signal),
-      runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach, hurried: () => rush }, signal),
+      loop(app, 'advance', signal, () => advanceUntilDone(app, { aside, unwritten, wake, wakeLanes, rush })),
+      runLane(app, options, withdraw, { work: 'withdraw', attempt: withdrawPart, reach, rush }, signal),
+      runLane(app, options, provision, { work: 'provision', attempt: provisionPart, reach, rush }, signal),
       loop(app, 'probe', signal, () => probeAndWait(prober, probe)),
       every(app, 'sweep', options.sweepEveryMs / 4, signal, () => sweepTargets(app, options.sweepEveryMs)),
       every(app, 'purge', 60_000, signal, () => app.store.transaction((tx) => tx.credentials.purge(new Date(tx.now.getTime() - 24 * 3_600_000)))),
@@ -96,7 +99,7 @@ function wakeUp(app: App, signal: AbortSignal, concerns: (payload: string) => bo
 interface Advancing {
   readonly aside: Aside;
   readonly unwritten: DueUnwritten;
-  readonly rush: (on: boolean) => void;
+  readonly rush: Rush;
   readonly wake: Wake;
   readonly wakeLanes: () => void;
 }

@@ -1,9 +1,13 @@
 import type { GrantPart } from '#domain/grant.ts';
+import type { GrantId } from '#domain/id.ts';
 import type { App } from '../app.ts';
 import type { ClaimedPart } from '../ports/store.ts';
 import { openAttempt, whatWentWrong } from './attempt.ts';
+import { atMost } from './side-by-side.ts';
 
 const BATCH = 500;
+/** Attempts at a time on one target. */
+const PER_TARGET = 8;
 
 /**
  * Fail open for less (I8, G06): while the log takes no entry no state moves, but what is due is taken away from its
@@ -37,18 +41,33 @@ export class DueUnwritten {
   }
 
   async #round(): Promise<void> {
-    const parts = await this.#app.store.transaction(async (tx) => {
-      const due = await tx.grants.lockDue(tx.now, BATCH);
-      return (await Promise.all(due.map((grant) => tx.parts.ofGrant(grant.id)))).flat();
-    });
+    const parts = await this.#due();
     // What brokers carry they have cut by their own clock; nothing else of it stands on the target.
     const left = parts.filter((part) => part.state !== 'absent' && part.kind !== 'brokered_session' && this.#taken.get(part.id) !== part.fence);
-    await Promise.all(left.map(async (part) => {
-      try {
-        if (await withdrawUnwritten(this.#app, part)) this.#taken.set(part.id, part.fence);
-      } catch (error) {
-        this.#app.journal.warn('a removal without the log failed; it is tried again', { grant: part.grant, part: part.id, ...whatWentWrong(error) });
-      }
-    }));
+    const byTarget = [...Map.groupBy(left, ({ target }) => target).values()];
+    await Promise.all(byTarget.map((there) => atMost(PER_TARGET, there, (part) => this.#take(part))));
+  }
+
+  /** All of it, a batch at a time: none of it moves, so that those behind the first batch would wait until the log is back. */
+  async #due(): Promise<readonly GrantPart[]> {
+    const parts: GrantPart[] = [];
+    const seen: GrantId[] = [];
+    for (;;) {
+      const ids = await this.#app.store.transaction(async (tx) => {
+        const due = (await tx.grants.lockDue(tx.now, BATCH, seen)).map(({ id }) => id);
+        for (const each of (await tx.parts.ofGrants(due)).values()) parts.push(...each);
+        return due;
+      });
+      seen.push(...ids);
+      if (ids.length < BATCH) return parts;
+    }
+  }
+
+  async #take(part: GrantPart): Promise<void> {
+    try {
+      if (await withdrawUnwritten(this.#app, part)) this.#taken.set(part.id, part.fence);
+    } catch (error) {
+      this.#app.journal.warn('a removal without the log failed; it is tried again', { grant: part.grant, part: part.id, ...whatWentWrong(error) });
+    }
   }
 }

@@ -14,7 +14,7 @@ const HINTS: Readonly<Record<string, string>> = {
   '28000': 'The server lets this role or address in by no line of its pg_hba.conf, or the role may not log in.',
   '3D000': "Name a database that exists in the target's config.",
   '42501': "Brevet's role on the target may not do this: see what the role needs in docs/how-to/postgresql-target.md.",
-  '54000': 'A limit of PostgreSQL itself: the access list of one table has room for some 2,400 roles. Where more accounts stand at a time, let the scope lend a role that holds the privileges (roles).',
+  '54000': 'A limit of PostgreSQL itself. Often: the access list of one table has room for some 2,400 roles. Where more accounts stand at a time, let the scope lend a role that holds the privileges (roles).',
 };
 
 /** What to do when the connection came to nothing, by what Node or the driver says. */

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GrantFilter } from '#app/ports/store.ts';
 import type { Grant } from '#domain/grant.ts';
-import { catalogue, entitlement, grant, held, later, newId, request, session } from '#test/worlds/store-world.ts';
+import type { Id } from '#domain/id.ts';
+import { catalogue, entitlement, grant, held, later, newId, part, person, request, session } from '#test/worlds/store-world.ts';
 import { claim, lane } from './claims.ts';
 import { refused, same, type OpenStore } from './under-test.ts';
 
@@ -24,6 +25,45 @@ export function grantContract(name: string, open: OpenStore): void {
         same([await list(more, null, 2), await list(more, ids[1] ?? '', 2), await list(more, ids[2] ?? '', 2)], [ids.slice(0, 2), ids.slice(2), []], JSON.stringify(more));
       }
       for (const more of [{ live: false }, { overdue: true }, { state: 'ended' }, { principal: newId('person', tx.now) }] as const) same(await list(more, null, 5), [], JSON.stringify(more));
+    });
+  });
+
+  test(`${name}: what concerns somebody comes newest first, page by page, each once, whatever ways it concerns them in`, async () => {
+    await using use = await open();
+    await use.store.transaction(async (tx) => {
+      const { principal: ana, entitlement: of, targets } = await catalogue(tx);
+      const other = (await catalogue(tx)).principal;
+      const ownedBy = (owner: string) => person({ id: newId('workload', tx.now), kind: 'workload', owner: owner as Id<'person'> });
+      const [mine, theirs] = [ownedBy(ana.id), ownedBy(other.id)];
+      for (const one of [mine, theirs]) await tx.principals.insert(one);
+      const asked: { request: string; grant: string; live: boolean }[] = [];
+      // Her own, her workload's, one of another's on her behalf, and her workload's on her behalf: the last concerns her twice.
+      for (let n = 0; n < 8; n++) {
+        const { principal, onBehalfOf } = [{ principal: ana, onBehalfOf: null }, { principal: mine, onBehalfOf: null }, { principal: theirs, onBehalfOf: ana.id }, { principal: mine, onBehalfOf: ana.id }][n % 4] ?? {};
+        const made = request(of, principal?.id ?? ana.id, tx.now, { onBehalfOf: (onBehalfOf ?? null) as Grant['onBehalfOf'] });
+        await tx.requests.insert(made);
+        await tx.requests.decide(made.id, 'approved', tx.now, null);
+        const held = grant(made, tx.now);
+        await tx.grants.insert(held);
+        for (const ordinal of of.parts.keys()) await tx.parts.insert(part(held, ordinal));
+        if (n >= 4) await tx.grants.revokeAll([held.id], 'revoked', tx.now).then(() => tx.grants.endAll([held.id], tx.now));
+        asked.push({ request: made.id, grant: held.id, live: n < 4 });
+      }
+      await held(tx, { of: { principal: other, entitlement: of, targets } });
+      const concerning = { principals: [ana.id, mine.id], behalf: ana.id };
+      const target = targets[0]?.id ?? newId('target', tx.now);
+      const pages = async (list: (before: string | null) => Promise<readonly { readonly id: string }[]>) => {
+        const all: string[] = [];
+        for (let page = await list(null); page.length > 0; page = await list(all.at(-1) ?? null)) all.push(...page.map(({ id }) => id));
+        return all;
+      };
+      const newest = (ids: readonly string[]) => ids.toSorted().toReversed();
+      same(await pages((before) => tx.requests.list({ concerning }, { before, limit: 3 })), newest(asked.map((one) => one.request)));
+      same(await pages((before) => tx.requests.list({ concerning, state: 'denied' }, { before, limit: 3 })), []);
+      same(await pages((before) => tx.grants.list({ concerning }, { before, limit: 3 })), newest(asked.map((one) => one.grant)));
+      same(await pages((before) => tx.grants.list({ concerning, live: true }, { before, limit: 1 })), newest(asked.filter((one) => one.live).map((one) => one.grant)));
+      same(await pages((before) => tx.grants.list({ concerning, target, state: 'ended' }, { before, limit: 2 })), newest(asked.filter((one) => !one.live).map((one) => one.grant)));
+      same(await pages((before) => tx.grants.list({ concerning: { principals: [theirs.id], behalf: theirs.id } }, { before, limit: 5 })), newest(asked.filter((_, n) => n % 4 === 2).map((one) => one.grant)));
     });
   });
 
