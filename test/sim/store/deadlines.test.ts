@@ -7,23 +7,25 @@ import { extendGrant } from '#app/extend-grant.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { encodeEntry } from '#log/entry.ts';
 import { quiet } from '#test/worlds/postgres-store-world.ts';
-import { held, later, newId, request } from '#test/worlds/store-world.ts';
+import { held, later, newId, request, sealedLike, SEALED_UNDER } from '#test/worlds/store-world.ts';
 import { Memory } from './memory.ts';
 import { twinStore } from './twin-store.ts';
 
 const NOW = Date.UTC(2026, 2, 1);
 
-function store() {
-  const secrets = { newSubjectKey: () => randomBytes(8), sealPersonal: () => randomBytes(8) };
+async function store() {
+  const secrets = { newSubjectKey: () => sealedLike('a key'), sealPersonal: () => randomBytes(8) };
   const clockwork = { now: () => NOW, step: async () => undefined, later: () => undefined };
-  return twinStore({ memory: new Memory(), clockwork, newId, secrets, journal: quiet, encodeEntry });
+  const twin = twinStore({ memory: new Memory(), clockwork, newId, secrets, journal: quiet, encodeEntry });
+  await twin.transaction((tx) => tx.rootKeys.bringIn(SEALED_UNDER));
+  return twin;
 }
 
 const seconds = fc.integer({ min: 1, max: 7_200 });
 
 test('property: an extension moves a deadline later, by no more than was agreed, and never beyond the maximum from now', async () => {
   await fc.assert(fc.asyncProperty(fc.integer({ min: -3_600_000, max: 7_200_000 }), seconds, async (leftMs, asked) => {
-    await store().transaction(async (tx) => {
+    await (await store()).transaction(async (tx) => {
       const deadline = later(tx.now, leftMs);
       const { grant, entitlement, principal } = await held(tx, { deadline: leftMs > -60_000 ? deadline : later(tx.now, -59_999) });
       const before = grant.deadline ?? assert.fail();
@@ -45,7 +47,7 @@ test('property: an extension moves a deadline later, by no more than was agreed,
 
 test('property: at its deadline, to the millisecond, a grant is due, and not one before', async () => {
   await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 1, maxLength: 8 }), async (offsets) => {
-    await store().transaction(async (tx) => {
+    await (await store()).transaction(async (tx) => {
       const made = [];
       for (const offset of offsets) made.push({ offset, id: (await held(tx, { deadline: later(tx.now, offset) })).grant.id });
       const due = (await tx.grants.lockDue(tx.now, 100)).map(({ id }) => id);
