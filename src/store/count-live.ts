@@ -1,8 +1,10 @@
 import type { Counts } from '#app/ports/entry-table.ts';
+import { GRANT_STATES, SESSION_STATES } from '#domain/lifecycle.ts';
 import type { Sql } from './sql.ts';
 
-/** Of a state, not of all but one: PostgreSQL, which knows nothing of their commonness, takes the latter for everything. */
-const LIVE = { grant: `state in ('scheduled', 'activating', 'active', 'revoking')`, session: `state in ('pending', 'active')` } as const;
+/** By name, not as all but one: PostgreSQL, which knows nothing of their commonness, takes the latter for everything. */
+const live = (states: readonly string[]) => `state in (${states.filter((state) => state !== 'ended').map((state) => `'${state}'`).join(', ')})`;
+const LIVE = { grant: live(GRANT_STATES), session: live(SESSION_STATES) } as const;
 
 /** Each count runs on a partial index of what is live, of which PostgreSQL can't know that it is short. */
 export async function countLive(sql: Sql): Promise<Counts> {
