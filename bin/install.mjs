@@ -1,9 +1,10 @@
-/** Brings `node_modules` to what `package-lock.json` says, once, whoever else is doing the same. */
+/** Brings `node_modules` to what `package-lock.json` and `patches/` say, once, whoever else is doing the same. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { applyPatches } from './apply-patches.mjs';
 
 /** Ends the launcher with a message and what to do next, and no stack. */
 export class Stop extends Error {
@@ -16,13 +17,25 @@ export class Stop extends Error {
 const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|E40[137]|E5[0-9]{2}|CERT_[A-Z_]+|SELF_SIGNED[A-Z_]*|UNABLE_TO_[A-Z_]+)\b/;
 
 export async function ensureInstalled(root) {
-  if (isInstalled(root)) return;
+  if (isInstalled(root) && patchFailure(root) === null) return;
   const release = await takeLock(join(root, '.brevet-install-lock'));
   try {
     // Another launcher may have done it while we waited.
-    if (!isInstalled(root)) await install(root);
+    if (!isInstalled(root) || patchFailure(root) !== null) await install(root);
+    const why = patchFailure(root);
+    if (why !== null) throw new Stop(`The dependencies could not be patched: ${why}`, 'Is this a complete clone of the repository, and is its node_modules yours to write?');
   } finally {
     release();
+  }
+}
+
+/** Applies what is not applied yet. Why that can't be done, or `null`: a patch that has changed needs the packages anew. */
+function patchFailure(root) {
+  try {
+    applyPatches(root);
+    return null;
+  } catch (error) {
+    return error.message;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What `npm start`, `npm test`, `npm run tour`, `npm run bench`, `npm run sim` and `npm run faults` run. Works from a
+ * What `npm start`, `npm test`, `npm run setup`, `npm run tour`, `npm run bench`, `npm run sim` and `npm run faults` run. Works from a
  * bare clone on Node 20 with nothing installed: brings the dependencies as the lockfile says, then hands over to the program on the
  * Node.js that the project pins. Uses nothing but Node itself, because nothing else is there yet.
  */
@@ -23,6 +23,7 @@ const TARGETS = {
   bench: { runs: [['bench/run.ts']], debian: true },
   sim: { runs: [['test/sim/main.ts']] },
   faults: { runs: [['test/faults/run.ts']], debian: true },
+  setup: { runs: [] },
   check: { runs: [['node_modules/typescript/bin/tsc', '-p', '.'], ['node_modules/oxlint/bin/oxlint', 'src', 'test', 'bench', 'bin']] },
 };
 
