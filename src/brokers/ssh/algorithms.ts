@@ -7,18 +7,17 @@
  * throws `Unsupported algorithm` when it is given these lists: nothing is negotiated without it by accident. ssh2 adds
  * strict key exchange (`kex-strict-...`, CVE-2023-48795) to either list by itself.
  */
-import type { Algorithms } from 'ssh2';
+import type { Algorithms, CipherAlgorithm, KexAlgorithm, MacAlgorithm, ServerHostKeyAlgorithm } from 'ssh2';
 
-type Lists = { readonly [kind in keyof Required<Algorithms>]: readonly string[] };
-
-/** Post-quantum hybrid first; OpenSSH warns about anything else since 10.1. */
-const MODERN_EXCHANGES = ['mlkem768x25519-sha256', 'curve25519-sha256', 'curve25519-sha256@libssh.org'];
+/** A post-quantum hybrid; OpenSSH warns about anything else since 10.1. The published types know the published ssh2 only. */
+const POST_QUANTUM = 'mlkem768x25519-sha256' as string as KexAlgorithm;
+const MODERN_EXCHANGES: KexAlgorithm[] = [POST_QUANTUM, 'curve25519-sha256', 'curve25519-sha256@libssh.org'];
 /** Authenticated ciphers; counter mode with encrypt-then-MAC is for clients that have no other. */
-const CIPHERS = ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com', 'chacha20-poly1305@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr'];
-const MACS = ['hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256-etm@openssh.com'];
+const CIPHERS: CipherAlgorithm[] = ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com', 'chacha20-poly1305@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr'];
+const MACS: MacAlgorithm[] = ['hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256-etm@openssh.com'];
 
 /** For the side that users connect to. `ssh-audit` finds nothing to say about it (test/system/ssh-handshake.test.ts). */
-export const SERVER_ALGORITHMS: Lists = {
+export const SERVER_ALGORITHMS: Required<Algorithms> = {
   kex: MODERN_EXCHANGES,
   // The broker has an Ed25519 key only: with an RSA key ssh2 would offer SHA-1 signatures too, whatever this says.
   serverHostKey: ['ssh-ed25519'],
@@ -31,7 +30,7 @@ export const SERVER_ALGORITHMS: Lists = {
  * For the side that connects to targets. NIST curves and the larger finite fields are here for targets in FIPS mode, which
  * have no Curve25519 and no Ed25519.
  */
-export const CLIENT_ALGORITHMS: Lists = {
+export const CLIENT_ALGORITHMS: Required<Algorithms> = {
   kex: [...MODERN_EXCHANGES, 'ecdh-sha2-nistp384', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp521', 'diffie-hellman-group16-sha512', 'diffie-hellman-group18-sha512'],
   serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256'],
   cipher: CIPHERS,
@@ -40,4 +39,4 @@ export const CLIENT_ALGORITHMS: Lists = {
 };
 
 /** In front of the others, for a target whose host certificate is to be verified: see `verifyHostCertificate`. */
-export const CERTIFIED_HOST_KEY = 'ssh-ed25519-cert-v01@openssh.com';
+export const CERTIFIED_HOST_KEY = 'ssh-ed25519-cert-v01@openssh.com' as string as ServerHostKeyAlgorithm;
