@@ -79,8 +79,6 @@ export const ATTACKS: Readonly<Record<string, string>> = {
 /** Why no test tries it. An entry counts for nothing once there is a test. */
 export const UNTRIED: Readonly<Record<string, string>> = {
   A11: 'there is no breaking of the glass yet',
-  C03: 'no program is run for a target',
-  C04: 'there is no connector that writes them',
   C07: 'there is no agent on hosts',
   D02: 'sessions can\'t be watched live',
   D08: 'there is no SSH broker',

@@ -38,8 +38,8 @@ async function ssh2Client(port: number, options: { readonly algorithms?: Algorit
 
 test('ssh2 agrees with itself on the post-quantum exchange, again at a new key exchange, whichever the cipher', async () => {
   await using server = await ssh2Server('everybody');
-  for (const cipher of SERVER_ALGORITHMS.cipher as NonNullable<(typeof SERVER_ALGORITHMS)['cipher']> & string[]) {
-    const { said, handshakes } = await ssh2Client(server.port, { algorithms: { ...CLIENT_ALGORITHMS, cipher: [cipher] } as Algorithms });
+  for (const cipher of SERVER_ALGORITHMS.cipher) {
+    const { said, handshakes } = await ssh2Client(server.port, { algorithms: { ...CLIENT_ALGORITHMS, cipher: [cipher] } });
     assert.equal(said, 'echo hello\n');
     assert.deepEqual(handshakes.map(({ kex, cs }) => [kex, cs.cipher]), [[MLKEM, cipher], [MLKEM, cipher]]);
   }
