@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname } from 'node:path';
 import { Stop } from './install.mjs';
 
-/** Debian starts what it installs: a database cluster on port 5432, a pooler on 6432. Tests bring their own and want neither. */
+/** Debian starts what it installs: a database cluster on port 5432, a pooler on 6432, sshd on 22. Tests bring their own and want none. */
 const NO_CLUSTER = '/etc/postgresql-common/createcluster.d/no-cluster-for-brevet-tests.conf';
 const NO_START = '/usr/sbin/policy-rc.d';
+/** What packages bring that would run by itself from the next boot on. */
+const SERVICES = { pgbouncer: 'pgbouncer', 'openssh-server': 'ssh' };
 
 export function ensureDebianPackages(list) {
   const wanted = readFileSync(list, 'utf8').split('\n').map((line) => line.replace(/#.*/, '').trim()).filter(Boolean);
@@ -25,8 +27,9 @@ export function ensureDebianPackages(list) {
   } finally {
     for (const undo of putBack) undo();
   }
-  // Nor should it start at the next boot.
-  if (missing.includes('pgbouncer') && existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', '--quiet', 'pgbouncer'], { stdio: 'ignore' });
+  // Nor should it start at the next boot: least of all a way in that was not there before.
+  const services = missing.map((name) => SERVICES[name]).filter(Boolean);
+  if (services.length > 0 && existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', '--quiet', ...services], { stdio: 'ignore' });
 }
 
 function missingOf(wanted) {
