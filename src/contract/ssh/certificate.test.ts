@@ -90,6 +90,7 @@ test('A12 C03 what would mean something else, or everything, is refused although
     [forged({ critical: option('source-address', string('*')) }), 'malformed'],
     [forged({ critical: Buffer.concat([option('force-command', string('a')), option('force-command', string('b'))]) }), 'malformed'],
     [forged({ critical: Buffer.concat([option('verify-required'), option('force-command', string('b'))]) }), 'malformed'],
+    [forged({ extensions: option('large@example.org', Buffer.alloc(33_000)) }), 'malformed'],
     [forged({ extensions: option('something-new@example.org', string('x')) }), 'accepted'],
   ];
   assert.deepEqual(cases.map(([blob]) => faultOf(blob)), cases.map(([, fault]) => fault));
@@ -154,7 +155,38 @@ test('A12 the session must be signed by the certified key, with a modern algorit
   assert.ok(!proves('rsa-sha2-512', wrap('rsa-sha2-512', 'sha1')));
   assert.ok(!proves('ssh-ed25519', Buffer.concat([string('ssh-ed25519'), string(sign(null, signed, user.privateKey))])), 'another key');
   assert.ok(!proves('rsa-sha2-512', Buffer.alloc(0)));
+  assert.ok(!proves('rsa-sha2-512', Buffer.concat([wrap('rsa-sha2-512', 'sha512'), Buffer.of(0)])), 'more behind it');
+  assert.ok(!proves('ssh-rsa', wrap('ssh-rsa', 'sha256')), 'SHA-1 by name');
   assert.ok(!provesPossession(verdict.accepted, { algorithm: 'rsa-sha2-512', signed, signature: wrap('rsa-sha2-512', 'sha512') }), 'without the certificate');
+});
+
+test('A12 an ECDSA signature is two numbers, and nothing else', () => {
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const verdict = verifyUserCertificate(signUserCertificate({ ...content, publicKey: encodePublicKey(ec.publicKey) }, authority), expected);
+  assert.ok('accepted' in verdict);
+  const signed = randomBytes(100);
+  const raw = sign('sha256', signed, { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
+  const numbers = Buffer.concat([positive(raw.subarray(0, 32)), positive(raw.subarray(32))]);
+  const proves = (inner: Uint8Array) =>
+    provesPossession(verdict.accepted, { algorithm: 'ecdsa-sha2-nistp256-cert-v01@openssh.com', signed, signature: Buffer.concat([string('ecdsa-sha2-nistp256'), string(inner)]) });
+  assert.deepEqual([proves(numbers), proves(Buffer.concat([numbers, Buffer.of(0)])), proves(numbers.subarray(0, -1)), proves(raw)], [true, false, false, false]);
+});
+
+test('an authority is a plain key, and a token that must know its owner is a token', () => {
+  const onToken = Buffer.concat([string('sk-ssh-ed25519@openssh.com'), authorityBlob.subarray(4 + 'ssh-ed25519'.length), string('ssh:')]);
+  const plain = forged({ signer: onToken });
+  const body = plain.subarray(0, -string(string('ssh-ed25519'), string(Buffer.alloc(64))).length);
+  const [hash, state] = [(data: string | Uint8Array) => createHash('sha256').update(data).digest(), Buffer.concat([Buffer.of(1), uint32(1)])];
+  const touched = authority.sign(Buffer.concat([hash('ssh:'), state, hash(body)]));
+  const byToken = Buffer.concat([body, string(string('sk-ssh-ed25519@openssh.com'), string(touched), state)]);
+  assert.equal(faultOf(byToken, { authorities: [onToken] }), 'malformed');
+  const verdict = verifyUserCertificate(forged({ critical: Buffer.concat([string('verify-required'), string('')]) }), expected);
+  assert.ok('accepted' in verdict);
+  const signed = randomBytes(50);
+  const signature = Buffer.concat([string('ssh-ed25519'), string(sign(null, signed, user.privateKey))]);
+  const proof = { algorithm: 'ssh-ed25519-cert-v01@openssh.com', signed, signature };
+  assert.equal(provesPossession(verdict.accepted, proof), false);
+  assert.equal(provesPossession({ ...verdict.accepted, restrictions: { ...verdict.accepted.restrictions, verifyRequired: false } }, proof), true);
 });
 
 test('a key on a token signs what its token saw: touched, and by whom', () => {
@@ -182,6 +214,9 @@ test('a host certificate counts for its names only', () => {
   assert.deepEqual(['db.example.org', '10.0.0.5', 'example.org', '*'].map(verdict), ['accepted', 'accepted', 'wrong_principal', 'wrong_principal']);
   const forUser = verifyHostCertificate(good, { authorities: [authorityBlob], host: 'ada', now: NOW });
   assert.equal('fault' in forUser && forUser.fault, 'wrong_kind');
+  const restricted = forged({ kind: 2, critical: Buffer.concat([string('force-command'), string(string('id'))]) });
+  const verdictOnOption = verifyHostCertificate(restricted, { authorities: [authorityBlob], host: 'ada', now: NOW });
+  assert.equal('fault' in verdictOnOption && verdictOnOption.fault, 'unknown_option');
 });
 
 test('C03 C04 nothing is signed that would mean something else to a reader', () => {

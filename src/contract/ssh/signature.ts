@@ -60,7 +60,7 @@ function isGood({ key }: SshPublicKey, algorithm: string, data: Uint8Array, sign
     if (r.length > curve.size || s.length > curve.size) return false;
     return verify(hash, data, { key, dsaEncoding: 'ieee-p1363' }, Buffer.concat([padded(r, curve.size), padded(s, curve.size)]));
   }
-  if (hash === null) return verify(null, data, key, signature);
+  if (hash === null) return key.asymmetricKeyType === 'ed25519' && verify(null, data, key, signature);
   // Some programs leave leading zeros of an RSA signature away.
   const size = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
   return signature.length <= size && verify(hash, data, key, padded(signature, size));
