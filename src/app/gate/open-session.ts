@@ -5,7 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { isDisabled, knowPrincipal, policyPrincipal, type Known } from '../actor.ts';
 import { connectorFor, type App } from '../app.ts';
 import { currentPolicies, demand, policyResource, type Question } from '../ask-policy.ts';
-import type { OpenSession, SessionTicket } from '../ports/gate.ts';
+import type { OpenSession, SessionTicket, Upstream } from '../ports/gate.ts';
 import type { PolicyResource } from '../ports/policy.ts';
 import { secretIdentity } from '../ports/sealed-identity.ts';
 import type { Tx } from '../ports/store.ts';
@@ -126,7 +126,7 @@ export function connectQuestion(known: Known, resource: PolicyResource, address:
   return { action: 'connect', principal: policyPrincipal(known), resource, context: { now: now.toISOString(), clientIp: address } };
 }
 
-async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | null): Promise<SessionTicket['upstream']> {
+async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | null): Promise<Upstream> {
   const target = await tx.catalogue.target(part.target);
   if (!target) throw new Refusal('not_found', 'the target is gone');
   const connector = connectorFor(app, target.type);

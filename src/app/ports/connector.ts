@@ -1,7 +1,7 @@
 import type { GrantKind } from '#domain/entitlement.ts';
 import type { GrantId, PartId, TargetId } from '#domain/id.ts';
 import type { Json, JsonObject } from '#domain/json.ts';
-import type { SessionTicket } from './gate.ts';
+import type { Upstream } from './gate.ts';
 
 /** A target as a connector sees it. `credential` is Brevet's own (administrative) secret for it, opened; never log it. */
 export interface TargetAccess {
@@ -133,7 +133,7 @@ export interface Connector {
     readonly user: string;
     readonly password: string;
     readonly within: string | null;
-  }): SessionTicket['upstream'];
+  }): Upstream;
   /**
    * What Brevet's role lacks on the target for a part of this kind, account and scope, as far as can be told without making
    * it. `{name}` in `account` stands for anybody's. Changes nothing. @throws Refusal `target_unreachable`

@@ -20,7 +20,7 @@ export type ClientProof =
   | { readonly by: 'certificate'; readonly fingerprint: string; readonly subject: string };
 
 export interface OpenSession {
-  readonly protocol: 'postgresql';
+  readonly protocol: Upstream['protocol'];
   readonly broker: BrokerId;
   readonly proof: ClientProof;
   /** The target's name as the client wrote it; `null` when a grant or token already says which. */
@@ -36,8 +36,48 @@ export interface OpenSession {
   readonly client: { readonly address: string; readonly application: string | null };
 }
 
-/** Leave to open one session. `upstream` holds the credential: it never leaves the broker's memory. */
-export interface SessionTicket {
+/** Where and as whom a broker signs in on the target, by protocol. It holds the credential: it never leaves the broker's memory. */
+export type Upstream = PostgresUpstream | SshUpstream;
+
+export interface PostgresUpstream {
+  readonly protocol: 'postgresql';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'disable' | 'prefer' | 'require' | 'verify-full';
+  readonly ca: string | null;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  /** Settings that the broker pins in the startup packet, such as `default_transaction_read_only`. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface SshUpstream {
+  readonly protocol: 'ssh';
+  readonly host: string;
+  readonly port: number;
+  /** Host keys that count, each as its line in a `known_hosts` file reads: `ssh-ed25519 AAAA...`. Never empty. */
+  readonly hostKeys: readonly string[];
+  readonly user: string;
+  /** `privateKey` in OpenSSH's or PEM format. */
+  readonly auth: { readonly by: 'password'; readonly password: string } | { readonly by: 'key'; readonly privateKey: string };
+  readonly permits: SshPermits;
+}
+
+/** What a client may do on a connection; everything else is refused. */
+export interface SshPermits {
+  readonly shell: boolean;
+  /** Single commands; scp in its old form, rsync and git are such. */
+  readonly exec: boolean;
+  readonly sftp: boolean;
+  /** Whereto the client may have connections made from the target (`-L`, `-D`, `-W`), as `host:port`, with `*` for either. */
+  readonly localForward: readonly string[];
+  /** Ports on the target that the client may have connections taken from (`-R`), or `*`. */
+  readonly remoteForward: readonly string[];
+}
+
+/** Leave to open one session. */
+export interface SessionTicket<To extends Upstream = Upstream> {
   readonly session: SessionId;
   readonly grant: GrantId;
   readonly principalName: string;
@@ -51,17 +91,7 @@ export interface SessionTicket {
   readonly endMode: EndMode;
   readonly warnMs: number;
   readonly maskLiterals: boolean;
-  readonly upstream: {
-    readonly host: string;
-    readonly port: number;
-    readonly tls: 'disable' | 'prefer' | 'require' | 'verify-full';
-    readonly ca: string | null;
-    readonly database: string;
-    readonly user: string;
-    readonly password: string;
-    /** Settings that the broker pins in the startup packet, such as `default_transaction_read_only`. */
-    readonly settings: Readonly<Record<string, string>>;
-  };
+  readonly upstream: To;
 }
 
 export interface GateRefusal {
