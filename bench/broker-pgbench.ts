@@ -89,7 +89,7 @@ async function pgbouncer(server: TestServer, tls: Certificate | null): Promise<S
 async function broker(server: TestServer, tls: Certificate, count: number): Promise<System> {
   const gate = new MemoryGate({
     principalName: 'mia', entitlementName: 'bench', remainingMs: 3_600_000, leaseMs: 15_000, graceMs: 30_000, endMode: 'cut', warnMs: 0, maskLiterals: false,
-    upstream: { host: server.host, port: server.port, tls: 'disable', ca: null, database: 'postgres', user: 'carrier', password: 'carried', settings: {} },
+    upstream: { protocol: 'postgresql', host: server.host, port: server.port, tls: 'disable', ca: null, database: 'postgres', user: 'carrier', password: 'carried', settings: {} },
   });
   gate.oneTime = false;
   gate.keepsRecordings = false;

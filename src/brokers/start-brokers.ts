@@ -9,7 +9,7 @@ import type { BrokerOrder, BrokerReport } from './broker-process.ts';
 import { ipcChannel, type Channel } from './channel.ts';
 import { serveGate } from './gate-channel.ts';
 import { MOST_SLOTS, slotOf } from './postgres/cancel-keys.ts';
-import type { BrokerLog } from './postgres/context.ts';
+import type { BrokerLog } from './carried/context.ts';
 import type { TlsMaterial } from './postgres/doorway.ts';
 
 export interface BrokersSettings {

@@ -6,7 +6,7 @@ import type { SimTarget } from './target.ts';
 const GATE_MS = 5_000;
 const ENDED_RETRIES_MS = [0, 500, 2_000];
 
-/** One session under a ticket, by the rules of src/brokers/postgres/session.ts: it ends once, whoever is first. */
+/** One session under a ticket, by the rules of src/brokers/carried/carried-session.ts: it ends once, whoever is first. */
 export class BrokerSession {
   readonly ticket: SessionTicket;
   readonly broker: SimBroker;
@@ -55,7 +55,9 @@ export class BrokerSession {
     const { process, world } = this.broker;
     await process.wait('dial', process.rng.between(3, 30));
     if (!this.target || this.target.down || world.network.cutUntil(this.broker.name, this.target.name) > 0) throw new Error('the target does not answer');
-    this.pid = this.target.signIn(process, this.ticket.upstream.user, this.ticket.upstream.password).pid;
+    const { upstream } = this.ticket;
+    if (upstream.protocol !== 'postgresql') throw new Error('simulated targets speak PostgreSQL');
+    this.pid = this.target.signIn(process, upstream.user, upstream.password).pid;
     if (this.#ended) this.hangUp();
   }
 

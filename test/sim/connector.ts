@@ -63,7 +63,7 @@ export function simConnector(world: ConnectorWorld): Connector {
       const account = target.byName(name);
       return account?.mark ? account : null;
     }),
-    upstream: ({ target, user, password }) => ({ host: String(target['host']), port: 5432, tls: 'disable', ca: null, database: 'orders', user, password, settings: {} }),
+    upstream: ({ target, user, password }) => ({ protocol: 'postgresql', host: String(target['host']), port: 5432, tls: 'disable', ca: null, database: 'orders', user, password, settings: {} }),
     listStanding: async () => [],
     shortfalls: async () => [],
   };

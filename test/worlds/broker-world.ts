@@ -72,7 +72,7 @@ export async function startBrokerWorld(
     warnMs: 0,
     maskLiterals: false,
     upstream: {
-      host: server.host, port: server.port, tls: 'prefer', ca: null, database: 'postgres', user: 'carrier', password: 'carried-secret', settings: {},
+      protocol: 'postgresql', host: server.host, port: server.port, tls: 'prefer', ca: null, database: 'postgres', user: 'carrier', password: 'carried-secret', settings: {},
     },
     ...terms,
   });

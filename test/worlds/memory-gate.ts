@@ -1,6 +1,6 @@
 /** The gate's port kept in memory: the double that broker tests speak to. It decides as a test tells it. */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import type { Gate, GateRefusal, OpenSession, RecordingChunk, ScramVerifier, SessionEnd, SessionOrder, SessionTicket } from '#app/ports/gate.ts';
+import type { Gate, GateRefusal, OpenSession, PostgresUpstream, RecordingChunk, ScramVerifier, SessionEnd, SessionOrder, SessionTicket, Upstream } from '#app/ports/gate.ts';
 import { makeId, type BrokerId, type SessionId } from '#domain/id.ts';
 import type { JsonObject } from '#domain/json.ts';
 
@@ -10,10 +10,10 @@ export interface MemoryToken {
 }
 
 /** What every ticket says, but for its ids. */
-export type TicketTerms = Omit<SessionTicket, 'session' | 'grant'>;
+export type TicketTerms<To extends Upstream = PostgresUpstream> = Omit<SessionTicket<To>, 'session' | 'grant'>;
 
-export class MemoryGate implements Gate {
-  terms: TicketTerms;
+export class MemoryGate<To extends Upstream = PostgresUpstream> implements Gate {
+  terms: TicketTerms<To>;
   /** Takes the place of a ticket; may wait, may refuse. */
   decide: ((ask: OpenSession, signal: AbortSignal) => Promise<GateRefusal | null>) | null = null;
   /** Whether a token opens one session only. Benchmarks and pgbench need more. */
@@ -30,7 +30,7 @@ export class MemoryGate implements Gate {
   /** What `started` says of the time that is left, in ms. */
   leftAtStart: number | null = null;
   readonly asked: OpenSession[] = [];
-  readonly tickets: SessionTicket[] = [];
+  readonly tickets: SessionTicket<To>[] = [];
   readonly startedWith: { session: SessionId; facts: JsonObject }[] = [];
   readonly ends: SessionEnd[] = [];
   readonly chunks = new Map<SessionId, Uint8Array[]>();
@@ -41,7 +41,7 @@ export class MemoryGate implements Gate {
   readonly #listeners = new Set<(order: SessionOrder) => void>();
   readonly #madeUp = randomBytes(32);
 
-  constructor(terms: TicketTerms) {
+  constructor(terms: TicketTerms<To>) {
     this.terms = terms;
   }
 
@@ -57,7 +57,7 @@ export class MemoryGate implements Gate {
   }
 
   get lastSession(): SessionId {
-    return (this.tickets.at(-1) as SessionTicket).session;
+    return (this.tickets.at(-1) as SessionTicket<To>).session;
   }
 
   recording(session: SessionId): Uint8Array[] {
@@ -82,11 +82,12 @@ export class MemoryGate implements Gate {
     }
     const refusal = (await this.decide?.(ask, signal)) ?? null;
     if (refusal) return refusal;
+    const { upstream } = this.terms;
     const ticket = {
       ...this.terms,
       session: makeId('session', Date.now(), randomBytes(10)),
       grant: makeId('grant', Date.now(), randomBytes(10)),
-      upstream: { ...this.terms.upstream, database: ask.within ?? this.terms.upstream.database },
+      upstream: upstream.protocol === 'postgresql' ? { ...upstream, database: ask.within ?? upstream.database } : upstream,
     };
     this.tickets.push(ticket);
     this.live.add(ticket.session);

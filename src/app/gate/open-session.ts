@@ -16,8 +16,9 @@ export const LEASE_MS = 10_000;
 
 /**
  * The one place where a session comes to be (A12): who it is, that the grant is active and its deadline ahead, that
- * policy permits `connect` now, and the one-time token's end, are checked in one transaction with the session's birth.
- * @throws Refusal `unauthenticated`, `token_spent`, `no_active_grant`, `policy_denied`, `wrong_state`
+ * policy permits `connect` now, that the target speaks the client's protocol, and the one-time token's end, are checked in
+ * one transaction with the session's birth.
+ * @throws Refusal `unauthenticated`, `token_spent`, `no_active_grant`, `policy_denied`, `wrong_state`, `unsupported`
  */
 export function openSession(app: App, ask: OpenSession): Promise<SessionTicket> {
   return app.store.transaction(async (tx) => {
@@ -68,7 +69,7 @@ export function openSession(app: App, ask: OpenSession): Promise<SessionTicket> 
       endMode,
       warnMs: warnSeconds * 1000,
       maskLiterals: grant.entitlement.maskLiterals,
-      upstream: await upstreamOf(app, tx, part, ask.within),
+      upstream: await upstreamOf(app, tx, part, ask),
     };
   });
 }
@@ -126,7 +127,7 @@ export function connectQuestion(known: Known, resource: PolicyResource, address:
   return { action: 'connect', principal: policyPrincipal(known), resource, context: { now: now.toISOString(), clientIp: address } };
 }
 
-async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | null): Promise<Upstream> {
+async function upstreamOf(app: App, tx: Tx, part: GrantPart, { protocol, within }: OpenSession): Promise<Upstream> {
   const target = await tx.catalogue.target(part.target);
   if (!target) throw new Refusal('not_found', 'the target is gone');
   const connector = connectorFor(app, target.type);
@@ -135,5 +136,7 @@ async function upstreamOf(app: App, tx: Tx, part: GrantPart, within: string | nu
     ? app.secrets.openText(sealed, secretIdentity(part.id))
     : part.account === null ? null : await accountCredential(app, tx, part.target, part.account);
   if (password === null) throw new Refusal('unavailable', 'no credential is stored for this grant');
-  return connector.upstream({ target: target.config, scope: part.scope, user: part.account ?? part.objectName, password, within });
+  const upstream = connector.upstream({ target: target.config, scope: part.scope, user: part.account ?? part.objectName, password, within });
+  if (upstream.protocol !== protocol) throw new Refusal('unsupported', `"${target.name}" is reached by ${upstream.protocol}, not by ${protocol}`);
+  return upstream;
 }

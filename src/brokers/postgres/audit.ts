@@ -1,9 +1,10 @@
+import type { Recorder } from '../carried/recorder.ts';
 import { nameAt, readError, skipName } from './bodies.ts';
 import { code } from './messages.ts';
 import type { LongText } from './long-text.ts';
 import { BIND, CLOSE, EXECUTE, PARSE, Pending, QUERY, SYNC } from './pending.ts';
-import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
+import type { RecordingWriter } from './recording-writer.ts';
 import { AT_ONCE } from './scanner.ts';
 import { Texts } from './texts.ts';
 
@@ -29,7 +30,7 @@ export class Audit {
   terminated = false;
   /** Something that no honest client does. */
   abused = false;
-  readonly #recorder: Recorder;
+  readonly #recorder: Recorder<RecordingWriter>;
   readonly #mask: boolean;
   readonly #texts: Texts;
   readonly #pending = new Pending();
@@ -57,7 +58,7 @@ export class Audit {
   #markIn = 0;
   #markOut = 0;
 
-  constructor(recorder: Recorder, mask: boolean) {
+  constructor(recorder: Recorder<RecordingWriter>, mask: boolean) {
     this.#recorder = recorder;
     this.#mask = mask;
     this.#texts = new Texts(recorder, mask);

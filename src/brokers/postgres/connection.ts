@@ -1,50 +1,32 @@
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ClientProof } from '#app/ports/gate.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { askGate, type Waiting } from '../carried/ask-gate.ts';
+import type { Arrival, Patience } from '../carried/door.ts';
+import { within } from '../carried/patience.ts';
 import { challengeClient, WrongProof } from './client-auth.ts';
-import type { BrokerContext } from './context.ts';
+import type { PostgresContext } from './context.ts';
 import type { Doorway } from './doorway.ts';
 import { hangUp, Leg, LegClosed } from './leg.ts';
 import { AUTH_OK, authentication, negotiateProtocolVersion, ProtocolError, speech, type Speech } from './messages.ts';
-import { openSession } from './open-session.ts';
-import { within } from './patience.ts';
-import { Session } from './session.ts';
-import { refusalSpeech } from './speech.ts';
+import { PostgresSession } from './session.ts';
+import { refusalSpeech, waitSpeech } from './speech.ts';
 import { readOpening, readStartup, type CancelKey } from './startup.ts';
 import { readWishes, type Wishes } from './wishes.ts';
-
-/** Each step before the proof, and all of them together. */
-export interface Patience {
-  readonly stepMs: number;
-  readonly proofMs: number;
-}
-export const PATIENCE: Patience = { stepMs: 10_000, proofMs: 20_000 };
 
 const GATE_MS = 5_000;
 const MOST_HANDLE = 128;
 
-export interface Connection {
-  readonly raw: Socket;
-  readonly address: string;
+export interface Connection extends Arrival {
   readonly doorway: Doorway;
   readonly patience: Patience;
-  /** The client has said what it wants: when places run out, silent ones go first. */
-  spoke(): void;
-  /** The client has proved who it is: it no longer counts as half open. */
-  proved(): void;
-  /** Counts it among those that may wait for an approval, and answers how to count it out; `null` when there are too many. */
-  wait(): (() => void) | null;
   /** Carries out a CancelRequest, here or in a sibling process. */
   cancel(key: CancelKey): Promise<void>;
 }
 
 /** Takes an accepted socket from its first byte to the end of its session. Never throws. */
-export async function serveConnection(context: BrokerContext, connection: Connection): Promise<void> {
+export async function serveConnection(context: PostgresContext, connection: Connection): Promise<void> {
   const { raw, patience } = connection;
-  raw.setNoDelay(true);
-  raw.setKeepAlive(true, 30_000);
-  raw.on('error', () => undefined);
   const proof = setTimeout(() => raw.destroy(), patience.proofMs);
   let leg: Leg | undefined;
   try {
@@ -78,7 +60,7 @@ export async function serveConnection(context: BrokerContext, connection: Connec
   }
 }
 
-async function signIn(context: BrokerContext, connection: Connection, leg: Leg, socket: TLSSocket, proved: () => void): Promise<void> {
+async function signIn(context: PostgresContext, connection: Connection, leg: Leg, socket: TLSSocket, proved: () => void): Promise<void> {
   leg.arm(connection.patience.stepMs, 'the startup packet');
   const startup = await readStartup(leg);
   if ('pid' in startup) {
@@ -97,17 +79,32 @@ async function signIn(context: BrokerContext, connection: Connection, leg: Leg, 
   const waits = wishes.waitSeconds > 0 || wishes.request !== null;
   const leave = waits ? connection.wait() : () => undefined;
   if (leave === null) throw new Refusal('quota_exceeded', 'too many connections wait for an approval here', { hint: 'Connect when it is approved.' });
-  const answer = await openSession(context, leg, proof, wishes, connection.address).finally(leave);
+  const answer = await askGate(context, waiting(leg), askOf(context, proof, wishes, connection.address)).finally(leave);
   if (answer === null) return void socket.destroy();
   if ('refused' in answer) {
     socket.write(speech(refusalSpeech(answer)));
     return hangUp(socket);
   }
-  await new Session(context, leg, wishes, answer).start();
+  await new PostgresSession(context, leg, wishes, answer).start();
+}
+
+function waiting(leg: Leg): Waiting {
+  return {
+    get gone() {
+      return leg.gone;
+    },
+    onGone: (listener) => leg.onGone(listener),
+    say: (words) => void leg.socket.write(speech(waitSpeech(words))),
+  };
+}
+
+function askOf(context: PostgresContext, proof: ClientProof, wishes: Wishes, address: string) {
+  const { target, within, grant, request, waitSeconds, application } = wishes;
+  return { protocol: 'postgresql', broker: context.broker, proof, target, within, grant, request, waitSeconds, client: { address, application } } as const;
 }
 
 /** A certificate that Brevet's authority signed speaks for itself; everybody else is challenged for a token. */
-async function prove(context: BrokerContext, connection: Connection, leg: Leg, socket: TLSSocket, wishes: Wishes): Promise<ClientProof> {
+async function prove(context: PostgresContext, connection: Connection, leg: Leg, socket: TLSSocket, wishes: Wishes): Promise<ClientProof> {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (certificate) {
     const subject = commonName(certificate.subject);

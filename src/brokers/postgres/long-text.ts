@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Recorder } from '../carried/recorder.ts';
 import type { StreamByReadings } from './readings.ts';
-import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
+import type { RecordingWriter } from './recording-writer.ts';
 
 /**
  * So much of one statement is recorded: more than migrations and dumps send in one, and little enough for whoever reads
@@ -20,7 +21,7 @@ const NOTHING = Buffer.alloc(0);
  */
 export class LongText {
   readonly id: number;
-  readonly #recorder: Recorder;
+  readonly #recorder: Recorder<RecordingWriter>;
   readonly #mask: StreamByReadings;
   readonly #hash = createHash('sha256');
   #length = 0;
@@ -29,7 +30,7 @@ export class LongText {
   #tail = NOTHING;
   #ended = false;
 
-  constructor(recorder: Recorder, id: number, flags: number, mask: StreamByReadings, now: number) {
+  constructor(recorder: Recorder<RecordingWriter>, id: number, flags: number, mask: StreamByReadings, now: number) {
     this.#recorder = recorder;
     this.#mask = mask;
     this.id = id;

@@ -1,15 +1,15 @@
+import type { Recorder } from '../carried/recorder.ts';
 import type { Audit } from './audit.ts';
 import type { Leg } from './leg.ts';
 import { frame } from './messages.ts';
-import type { Recorder } from './recorder.ts';
 import { BACKEND, FRONTEND, Scanner } from './scanner.ts';
 
 export interface RelayEvents {
   /** The client hung up; `politely` when it had said goodbye. */
   clientGone(politely: boolean): void;
   targetGone(): void;
-  /** Whether what a client sent may still pass at this instant, in ms since the session began; cuts the session when not. */
-  mayPass(now: number): boolean;
+  /** Whether what a client sent may still pass at this instant; cuts the session when not. */
+  mayPass(): boolean;
   /** Somebody sent what the protocol does not know, or a text that can't be recorded. */
   violated(by: 'client' | 'target' | 'text'): void;
 }
@@ -93,7 +93,7 @@ export class Relay {
     const audit = this.#audit;
     audit.now = this.#clock();
     // A process that stood still over the deadline may hear of what came meanwhile before its timers fire.
-    if (!this.#events.mayPass(audit.now)) return;
+    if (!this.#events.mayPass()) return;
     audit.bytesIn += bytes.length;
     if (!this.#fromClient.scan(bytes) || audit.abused) return this.#events.violated('client');
     if (audit.unreadable) return this.#events.violated('text');

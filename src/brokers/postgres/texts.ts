@@ -1,9 +1,10 @@
+import type { Recorder } from '../carried/recorder.ts';
 import { widthOf } from './characters.ts';
 import { LongText } from './long-text.ts';
 import { speaksOfPasswords } from './mask.ts';
 import { maskByReadings, otherReadings, StreamByReadings, type Reading } from './readings.ts';
-import type { Recorder } from './recorder.ts';
 import * as format from './recording-format.ts';
+import type { RecordingWriter } from './recording-writer.ts';
 
 /** Records the texts of a session's statements, masked as far as they have to be. */
 export class Texts {
@@ -14,13 +15,13 @@ export class Texts {
    * be shown. It must not reach the target whole.
    */
   unreadable = false;
-  readonly #recorder: Recorder;
+  readonly #recorder: Recorder<RecordingWriter>;
   readonly #mask: boolean;
   #count = 0;
   #encoding = 'UTF8';
   #likely: Reading = { backslashes: false, width: 'one' };
 
-  constructor(recorder: Recorder, mask: boolean) {
+  constructor(recorder: Recorder<RecordingWriter>, mask: boolean) {
     this.#recorder = recorder;
     this.#mask = mask;
   }

@@ -1,15 +1,13 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import type { SessionTicket } from '#app/ports/gate.ts';
+import type { PostgresUpstream } from '#app/ports/gate.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { connectLeg, Leg, LegClosed } from './leg.ts';
 import { cancelRequest, code, ProtocolError, readFields, sslRequest, startupMessage } from './messages.ts';
 import type { CancelKey } from './startup.ts';
 import { endPointHash } from './scram.ts';
 import { answerAuthentication, TargetRefused, type UpstreamSecret } from './upstream-auth.ts';
-
-export type Address = SessionTicket['upstream'];
 
 /** A session on the target, ready for its first statement. */
 export interface Upstream {
@@ -32,7 +30,7 @@ const MAX_GREETING_MESSAGE = 16 * 1024;
  * @throws Refusal `target_unreachable`, `target_refused`: without addresses, accounts or the target's own words
  */
 export async function dialUpstream(
-  address: Address,
+  address: PostgresUpstream,
   parameters: readonly (readonly [string, string])[],
   random: (size: number) => Uint8Array,
   signal: AbortSignal,
@@ -58,7 +56,7 @@ export async function dialUpstream(
 }
 
 /** Asks the target to cancel what the session with this key runs. Answers when the target has heard it; never throws. */
-export async function cancelUpstream(address: Address, key: CancelKey): Promise<void> {
+export async function cancelUpstream(address: PostgresUpstream, key: CancelKey): Promise<void> {
   try {
     const { leg } = await dial(address, 2_000);
     leg.arm(2_000, 'cancelling');
@@ -74,7 +72,7 @@ export async function cancelUpstream(address: Address, key: CancelKey): Promise<
 
 type Dialled = { readonly leg: Leg } & Pick<UpstreamSecret, 'channel' | 'binding'>;
 
-async function dial(address: Address, timeoutMs = DIAL_MS): Promise<Dialled> {
+async function dial(address: PostgresUpstream, timeoutMs = DIAL_MS): Promise<Dialled> {
   const raw = await connectLeg(address.host, address.port, timeoutMs);
   if (address.tls === 'disable') return { leg: raw, channel: 'plain_by_choice', binding: null };
   try {
@@ -101,7 +99,7 @@ async function dial(address: Address, timeoutMs = DIAL_MS): Promise<Dialled> {
 }
 
 /** `verify-full` checks chain and name; `require` and `prefer` check the chain when an authority is given, as libpq does. */
-async function encrypt(raw: Leg, address: Address): Promise<TLSSocket> {
+async function encrypt(raw: Leg, address: PostgresUpstream): Promise<TLSSocket> {
   const full = address.tls === 'verify-full';
   const options: ConnectionOptions = {
     socket: raw.socket,

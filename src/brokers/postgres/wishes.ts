@@ -1,27 +1,19 @@
-import { parseDuration } from '#domain/duration.ts';
-import { isId, type GrantId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
+import { readBrevetOptions, type BrevetOptions } from '../carried/brevet-options.ts';
 import { ProtocolError } from './messages.ts';
 
 /** What a client's startup packet asks for, taken apart. */
-export interface Wishes {
+export interface Wishes extends BrevetOptions {
   /** What follows the last `/` of the user name: a token's handle, unless a certificate speaks for the client. */
   readonly handle: string;
   readonly target: string | null;
   readonly within: string | null;
-  readonly grant: GrantId | null;
-  readonly request: { readonly entitlement: string; readonly reason: string; readonly duration: string | null } | null;
-  readonly waitSeconds: number;
   readonly application: string | null;
   /** Session settings to hand on to the target, in the client's order. */
   readonly settings: ReadonlyMap<string, string>;
   /** `_pq_.` options that nobody here knows: named in NegotiateProtocolVersion. */
   readonly unknownOptions: readonly string[];
 }
-
-/** How long `wait` without a time waits, and the longest wait there is (the gate's limit). */
-const DEFAULT_WAIT_SECONDS = 900;
-const MAX_WAIT_SECONDS = 3600;
 
 /**
  * Who and where the session is on the target, and what runs in it before the first statement, is the grant's to say.
@@ -66,35 +58,11 @@ export function readWishes(parameters: ReadonlyMap<string, string>): Wishes {
     handle: user.slice(user.lastIndexOf('/') + 1),
     target: (slash < 0 ? named : named.slice(0, slash)) || null,
     within: (slash < 0 ? '' : named.slice(slash + 1)) || null,
-    ...readBrevet(brevet),
+    ...readBrevetOptions(brevet, 'brevet.'),
     application: settings.get('application_name') ?? null,
     settings,
     unknownOptions,
   };
-}
-
-function readBrevet(given: ReadonlyMap<string, string>): Pick<Wishes, 'grant' | 'request' | 'waitSeconds'> {
-  for (const name of given.keys()) {
-    if (!['wait', 'grant', 'request', 'reason', 'duration'].includes(name)) {
-      throw new Refusal('invalid_input', `there is no option "brevet.${name}"`, { hint: 'There are wait, grant, request, reason and duration.' });
-    }
-  }
-  const grant = given.get('grant') ?? null;
-  if (grant !== null && !isId('grant', grant)) throw new Refusal('invalid_input', 'brevet.grant is not the id of a grant');
-  const entitlement = given.get('request');
-  const duration = given.get('duration') ?? null;
-  if (duration !== null) parseDuration(duration);
-  return {
-    grant,
-    request: entitlement ? { entitlement, reason: given.get('reason') ?? '', duration } : null,
-    waitSeconds: readWait(given.get('wait')),
-  };
-}
-
-function readWait(text: string | undefined): number {
-  if (text === undefined || ['off', 'no', 'false', '0'].includes(text)) return 0;
-  if (['', 'on', 'yes', 'true', '1'].includes(text)) return DEFAULT_WAIT_SECONDS;
-  return Math.min(parseDuration(/^\d+$/.test(text) ? Number(text) : text), MAX_WAIT_SECONDS);
 }
 
 function isOn(replication: string | undefined): boolean {

@@ -1,6 +1,5 @@
 import type { Gate } from '#app/ports/gate.ts';
 import type { SessionId } from '#domain/id.ts';
-import { RecordingWriter } from './recording-writer.ts';
 
 /** A chunk is handed in when it has this many bytes, or at the next tick of the broker's clock. */
 const CHUNK_BYTES = 64 * 1024;
@@ -9,6 +8,16 @@ const WINDOW = 8;
 /** More than this unsaved, and the recorder counts as failed. */
 const MOST_UNSAVED = 4 * 1024 * 1024;
 const ACK_MS = 5_000;
+
+/** What a protocol writes its recording into, in its own format. */
+export interface ChunkWriter {
+  /** Bytes written since the last `take`. */
+  readonly size: number;
+  /** Statements, or commands, among them. */
+  readonly events: number;
+  /** The chunk so far, not to be changed any more; the next one starts empty. `idle` when nothing more is expected soon. */
+  take(idle: boolean): Uint8Array;
+}
 
 export interface RecorderEvents {
   /** The recorder can't keep up or failed. Called once. */
@@ -22,19 +31,20 @@ export interface RecorderEvents {
  * wrong way round, and the second would look like a gap. Fails closed: a chunk refused, not acknowledged in time, or
  * too much unsaved, and the session is over.
  */
-export class Recorder {
-  readonly writer = new RecordingWriter();
+export class Recorder<Writer extends ChunkWriter = ChunkWriter> {
+  readonly writer: Writer;
   readonly #gate: Gate;
   readonly #session: SessionId;
   readonly #events: RecorderEvents;
   #seq = 0;
   #sending = false;
   #unsaved = 0;
-  #held: { bytes: Buffer; events: number }[] = [];
+  #held: { bytes: Uint8Array; events: number }[] = [];
   #failed = false;
   #settled: (() => void)[] = [];
 
-  constructor(gate: Gate, session: SessionId, events: RecorderEvents) {
+  constructor(writer: Writer, gate: Gate, session: SessionId, events: RecorderEvents) {
+    this.writer = writer;
     this.#gate = gate;
     this.#session = session;
     this.#events = events;
@@ -73,7 +83,7 @@ export class Recorder {
     return !this.#failed;
   }
 
-  async #send(bytes: Buffer, events: number): Promise<void> {
+  async #send(bytes: Uint8Array, events: number): Promise<void> {
     this.#sending = true;
     let timer: NodeJS.Timeout | undefined;
     try {

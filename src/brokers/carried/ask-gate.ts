@@ -1,15 +1,22 @@
-import type { ClientProof, GateRefusal, OpenSession, SessionTicket } from '#app/ports/gate.ts';
+import type { GateRefusal, OpenSession, SessionTicket, Upstream } from '#app/ports/gate.ts';
 import type { BrokerContext } from './context.ts';
 import { within } from './patience.ts';
-import type { Leg } from './leg.ts';
-import { speech } from './messages.ts';
-import { waitSpeech } from './speech.ts';
-import type { Wishes } from './wishes.ts';
+import { waitWords, type Words } from './words.ts';
 
 /** The gate's patience beyond the wait that the client asked for. */
 const GATE_MS = 10_000;
 /** A decision that takes longer than this is worth a word to the client. */
 const SILENCE_MS = 700;
+
+/** The client while it waits. */
+export interface Waiting {
+  readonly gone: boolean;
+  /** Calls back once when the client goes; at once when it is gone. */
+  onGone(listener: () => void): void;
+  say(words: Words): void;
+}
+
+type Tickets = { readonly [To in Upstream as To['protocol']]: SessionTicket<To> };
 
 /**
  * Asks the gate for a ticket and keeps the client company while it waits for an approval. When the client goes away
@@ -17,34 +24,23 @@ const SILENCE_MS = 700;
  *
  * Answers `null` when the client is gone.
  */
-export async function openSession(
+export async function askGate<Protocol extends Upstream['protocol']>(
   context: BrokerContext,
-  leg: Leg,
-  proof: ClientProof,
-  wishes: Wishes,
-  address: string,
-): Promise<SessionTicket | GateRefusal | null> {
-  const ask: OpenSession = {
-    protocol: 'postgresql',
-    broker: context.broker,
-    proof,
-    target: wishes.target,
-    within: wishes.within,
-    grant: wishes.grant,
-    request: wishes.request,
-    waitSeconds: wishes.waitSeconds,
-    client: { address, application: wishes.application },
-  };
+  client: Waiting,
+  ask: OpenSession & { readonly protocol: Protocol },
+): Promise<Tickets[Protocol] | GateRefusal | null> {
   const gone = new AbortController();
-  leg.onGone(() => gone.abort());
+  client.onGone(() => gone.abort());
   const company = setTimeout(() => {
-    const what = wishes.request?.entitlement ?? wishes.target;
-    if (wishes.waitSeconds > 0) leg.socket.write(speech(waitSpeech(what, wishes.waitSeconds)));
+    if (ask.waitSeconds > 0) client.say(waitWords(ask.request?.entitlement ?? ask.target, ask.waitSeconds));
   }, SILENCE_MS);
   const answer = context.gate.open(ask, gone.signal);
   try {
-    const given = await within(wishes.waitSeconds * 1000 + GATE_MS, Promise.race([answer, aborted(gone.signal)]));
-    if (given !== null && !leg.gone) return given;
+    const given = await within(ask.waitSeconds * 1000 + GATE_MS, Promise.race([answer, aborted(gone.signal)]));
+    if (given !== null && !client.gone) {
+      if ('refused' in given || isFor(ask.protocol, given)) return given;
+      throw new Error('a ticket for another protocol');
+    }
     giveBack(context, answer);
     return null;
   } catch {
@@ -54,6 +50,10 @@ export async function openSession(
   } finally {
     clearTimeout(company);
   }
+}
+
+function isFor<Protocol extends Upstream['protocol']>(protocol: Protocol, ticket: SessionTicket): ticket is Tickets[Protocol] {
+  return ticket.upstream.protocol === protocol;
 }
 
 /** A ticket that comes too late opens nothing. */
