@@ -2,9 +2,10 @@ import type { PostgresUpstream, SessionEnd, SessionTicket } from '#app/ports/gat
 import type { JsonObject } from '#domain/json.ts';
 import type { SessionEndReason } from '#domain/lifecycle.ts';
 import { CarriedSession, type Carrier, type LastWords } from '../carried/carried-session.ts';
+import { hangUp } from '../carried/hang-up.ts';
 import { Audit } from './audit.ts';
 import type { PostgresContext } from './context.ts';
-import { hangUp, LegClosed, type Leg } from './leg.ts';
+import { LegClosed, type Leg } from './leg.ts';
 import { backendKeyData, frame, speech, type Speech } from './messages.ts';
 import { HEADER, VERSION } from './recording-format.ts';
 import { RecordingWriter } from './recording-writer.ts';
