@@ -28,7 +28,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pg: ['store', 'connectors', 'main'],
   pino: ['main'],
   'prom-client': ['main'],
-  ssh2: ['brokers'],
+  ssh2: ['brokers', 'connectors'],
   yaml: ['app', 'policy', 'cli', 'main'],
   zod: ['app', 'contract', 'server', 'connectors', 'policy', 'main'],
 };

@@ -3,7 +3,7 @@ import type { TargetSession } from './connect.ts';
 import { sqlstateOf } from './failure.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
 import type { Role } from './marker.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 
 /** `ALTER ROLE ... [IN DATABASE ...] SET`: by database (`''` for every one), by name. */
 export type Settings = Readonly<Record<string, Readonly<Record<string, string>>>>;

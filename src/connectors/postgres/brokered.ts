@@ -8,7 +8,7 @@ import { countTraces, moreTraces } from './account-traces.ts';
 import { parsePrior, parseRemoval, type Prior, type Removal } from './brokered-prior.ts';
 import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
 import { roleByName, roleByOid, type Role } from './marker.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { parseScope } from './scope.ts';
 import { checkMayEnd, checkMayRestore, endSessions } from './sessions.ts';
 import type { Tools } from './tools.ts';

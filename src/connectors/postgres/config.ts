@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { faultOfName } from './identifier.ts';
-import { refuseIssue } from './refuse-issue.ts';
+import { refuseIssue } from '../refuse-issue.ts';
 
 /**
  * Where a PostgreSQL server is and as whom Brevet administers it. `user` is a superuser, or a role with CREATEROLE that

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TargetAccess } from '#app/ports/connector.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { postgresConnector } from './connector.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 
 const connector = postgresConnector({ installation: 'test', random: (n) => new Uint8Array(n), now: () => new Date(), timeouts: { connect: 600, statement: 400, connection: 3000 } });
 const PASSWORD = 'administrator-of-the-target';

@@ -8,7 +8,7 @@ import { collect, sqlstateOf } from './failure.ts';
 import { quoteIdentifier } from './identifier.ts';
 import { roleByOid, sealOf, type Role } from './marker.ts';
 import { membershipsOf } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { rollBackPrepared } from './prepared.ts';
 import { endSessions, MAY_END } from './sessions.ts';
 import type { Tools } from './tools.ts';

@@ -2,7 +2,7 @@ import type { Json } from '#domain/json.ts';
 import { entriesOf } from './access-list.ts';
 import type { TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 
 /** So many statements are sent at once. */
 const AT_ONCE = 200;

@@ -9,7 +9,7 @@ import { checkOwners, LENT, readLent } from './lent-roles.ts';
 import { makeRole } from './make-role.ts';
 import { roleByName, type Role } from './marker.ts';
 import { checkReach } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { resolveScope } from './resolve-scope.ts';
 import { parseScope } from './scope.ts';
 import { checkMayEnd } from './sessions.ts';

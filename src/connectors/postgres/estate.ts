@@ -4,7 +4,7 @@ import { disarm } from './disarm.ts';
 import { findHeir, handOver } from './heir.ts';
 import { quoteIdentifier, quoteQualified } from './identifier.ts';
 import type { Role } from './marker.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { changePrivileges, heldPrivileges } from './privileges.ts';
 
 /** At most this many things left behind are named; the rest are counted. */

@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { Refusal } from '#domain/refusal.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 
 /** SQLSTATE classes and codes with which a server says that it is not there: connection lost, shutting down, starting. */
 const ABSENT = /^(?:08|57P0[1-5]|58030|53300)/;

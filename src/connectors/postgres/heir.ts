@@ -3,7 +3,7 @@ import { Refusal } from '#domain/refusal.ts';
 import type { Row, TargetSession } from './connect.ts';
 import { quoteIdentifier, quoteLiteral } from './identifier.ts';
 import { faultOfReach } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 
 /** Who is to own what an account left behind, with what is to be told of the choice. */
 export interface Heir {

@@ -3,7 +3,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { entriesOf } from './access-list.ts';
 import { openTarget, type TargetSession } from './connect.ts';
 import { markedRoles } from './marker.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import type { Tools } from './tools.ts';
 
 /**

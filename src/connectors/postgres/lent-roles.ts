@@ -5,7 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { entriesOf } from './access-list.ts';
 import { countTraces, moreTraces } from './account-traces.ts';
 import { openSomewhere, openTarget, type TargetSession } from './connect.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { parseScope, type Scope } from './scope.ts';
 import type { Tools } from './tools.ts';
 

@@ -1,7 +1,7 @@
 import { Refusal } from '#domain/refusal.ts';
 import type { Row, TargetSession } from './connect.ts';
 import { quoteIdentifier } from './identifier.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { HARMLESS_PREDEFINED } from './scope.ts';
 
 /** One row of `pg_auth_members`. Before PostgreSQL 16 there is one for each role and member, and only `admin` is real. */

@@ -2,7 +2,7 @@ import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import type { TargetSession } from './connect.ts';
 import { membershipsOf } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { heldPrivileges, keyOf, wordsOf, type Privilege } from './privileges.ts';
 import type { Scope } from './scope.ts';
 

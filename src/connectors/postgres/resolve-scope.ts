@@ -1,7 +1,7 @@
 import { Refusal } from '#domain/refusal.ts';
 import type { Row, TargetSession } from './connect.ts';
 import { parseQualified } from './identifier.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { privilegeOf, type Privilege } from './privileges.ts';
 import { COLUMN_VERBS, type Scope } from './scope.ts';
 

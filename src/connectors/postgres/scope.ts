@@ -3,8 +3,8 @@ import type { GrantKind } from '#domain/entitlement.ts';
 import type { JsonObject } from '#domain/json.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { faultOfName, formatQualified, parseQualified } from './identifier.ts';
-import { plainText } from './plain-text.ts';
-import { refuseIssue } from './refuse-issue.ts';
+import { plainText } from '../plain-text.ts';
+import { refuseIssue } from '../refuse-issue.ts';
 
 /** What may be done to a table. Only the first four come with `access`; the others must be listed by name. */
 export const VERBS = ['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger', 'maintain'] as const;

@@ -7,7 +7,7 @@ import { quoteIdentifier } from './identifier.ts';
 import { checkOwners } from './lent-roles.ts';
 import { roleByName } from './marker.ts';
 import { checkReach } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { grantStatements, wordsOf, type Privilege } from './privileges.ts';
 import { resolveScope } from './resolve-scope.ts';
 import { parseScope, type Scope } from './scope.ts';

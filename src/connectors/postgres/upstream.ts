@@ -2,7 +2,7 @@ import type { Connector } from '#app/ports/connector.ts';
 import type { PostgresUpstream } from '#app/ports/gate.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { readConfig } from './config.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import type { Scope } from './scope.ts';
 
 /** Where and as whom a broker signs in. @throws Refusal `forbidden` for a database outside the scope */

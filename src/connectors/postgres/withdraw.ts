@@ -11,7 +11,7 @@ import { collect, sqlstateOf } from './failure.ts';
 import { quoteIdentifier } from './identifier.ts';
 import { findAccount, isOurs, roleByName, type FoundAccount, type Role } from './marker.ts';
 import { membershipsOf, revokeMembership } from './memberships.ts';
-import { plainText } from './plain-text.ts';
+import { plainText } from '../plain-text.ts';
 import { changePrivileges, heldPrivileges } from './privileges.ts';
 import { parseScope } from './scope.ts';
 import { endSessions } from './sessions.ts';
