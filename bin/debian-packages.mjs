@@ -8,7 +8,7 @@ import { Stop } from './install.mjs';
 const NO_CLUSTER = '/etc/postgresql-common/createcluster.d/no-cluster-for-brevet-tests.conf';
 const NO_START = '/usr/sbin/policy-rc.d';
 /** What packages bring that would run by itself from the next boot on. */
-const SERVICES = { pgbouncer: 'pgbouncer', 'openssh-server': 'ssh' };
+const SERVICES = { pgbouncer: 'pgbouncer', 'openssh-server': 'ssh', cron: 'cron', at: 'atd' };
 
 export function ensureDebianPackages(list) {
   const wanted = readFileSync(list, 'utf8').split('\n').map((line) => line.replace(/#.*/, '').trim()).filter(Boolean);

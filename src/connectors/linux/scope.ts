@@ -5,7 +5,7 @@ import { Refusal } from '#domain/refusal.ts';
 import { plainText } from '../plain-text.ts';
 import { refuseIssue } from '../refuse-issue.ts';
 import { dangerOfCommand, dangerOfGroup } from './dangers.ts';
-import { isLogin, isPath } from './names.ts';
+import { isLogin, isPath, objectOf } from './names.ts';
 
 /** What a client may do over its connection. Each has to be named; none comes with another. */
 export const CHANNELS = ['shell', 'exec', 'sftp'] as const;
@@ -96,7 +96,7 @@ function checkDanger(scope: Scope): void {
     });
   }
   // Whoever is one of Brevet's accounts, or is lent one's group, shares what belongs to another grant.
-  const own = [...scope.groups, scope.sudoAs].find((name) => /^(?:brevet|bv[0-7])/.test(name));
+  const own = [...scope.groups, scope.sudoAs].find((name) => objectOf(name) !== null);
   if (own !== undefined) throw new Refusal('dangerous_scope', `${own} is not one to lend`, { field: scope.groups.includes(own) ? '/groups' : '/sudoAs' });
 }
 

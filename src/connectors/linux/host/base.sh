@@ -75,7 +75,7 @@ write_state() {
 }
 
 drop_state() {
-  rm -f -- "$STATE/$INSTALLATION/$OBJECT" "$STATE/$INSTALLATION/$OBJECT.new"
+  rm -f -- "$STATE/$INSTALLATION/$OBJECT" "$STATE/$INSTALLATION/$OBJECT.new" "$STATE/$INSTALLATION/$OBJECT.stopped"
   rmdir "$STATE/$INSTALLATION" 2>/dev/null || :
 }
 

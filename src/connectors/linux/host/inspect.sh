@@ -2,10 +2,10 @@
 
 list_owned() {
   for file in "$STATE/$INSTALLATION"/brevet_*; do
+    case $file in *.*) continue ;; esac
     [ -f "$file" ] || continue
-    object=${file##*/}
     read_state "$file"
-    say owned "${object%.new}" "$S_until"
+    say owned "${file##*/}" "$S_until"
   done
   # What was written down may have been deleted: marks say it too.
   getent passwd | while IFS=: read -r name _ number _ gecos _; do

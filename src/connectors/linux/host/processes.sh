@@ -12,21 +12,51 @@ processes_of() {
   done
 }
 
-# Ends all that runs with a user id. `kill -1` by that user reaches all of them in one step of the kernel's, which a
-# fork can't slip through; what is left after three rounds of it is ended one by one.
+# Sends a signal to all processes of a user id, by one call of `kill` as that user: it reaches all of them in one step of the
+# kernel's, which no fork slips through. A list of processes would always be too old for one that forks and ends. Fails when
+# one of them ended ours first.
+signal_all() {
+  [ "$(
+    ulimit -u unlimited 2>/dev/null
+    setpriv --reuid="$2" --regid=65534 --clear-groups /bin/sh -c "kill -$1 -1; echo sent" 9>&- 3<&- 2>/dev/null
+  )" = sent ]
+}
+
+# Ends all that runs with a user id; what is left after some rounds is ended one by one.
 end_user() {
+  processes_of "$1"
+  ENDED=$((ENDED + $(set -- $PIDS; echo $#)))
   round=0
-  while processes_of "$1"; [ -n "$PIDS" ]; do
-    ENDED=$((ENDED + $(set -- $PIDS; echo $#)))
+  while :; do
+    sent=
+    ! signal_all KILL "$1" || sent=yes
+    processes_of "$1"
+    [ -z "$sent" ] || [ -n "$PIDS" ] || return 0
     [ "$round" -lt 30 ] || return 1
-    (
-      ulimit -u unlimited 2>/dev/null
-      setpriv --reuid="$1" --regid=65534 --clear-groups /bin/sh -c 'kill -KILL -1' 9>&- 3<&- 2>/dev/null
-    )
-    [ "$round" -lt 3 ] || kill -KILL $PIDS 2>/dev/null
-    [ "$round" -eq 0 ] || sleep 0.1
+    [ "$round" -lt 3 ] || [ -z "$PIDS" ] || kill -KILL $PIDS 2>/dev/null
+    sleep 0.1
     round=$((round + 1))
   done
+}
+
+# Stops all processes of an account for a moment, so that none is missed while they are looked at; `thaw` lets those go on
+# that were not stopped before. Those are written down: should we be ended in between, the next attempt must know.
+freeze() {
+  stopped=$STATE/$INSTALLATION/$OBJECT.stopped
+  mkdir -p -- "$STATE/$INSTALLATION"
+  if [ ! -f "$stopped" ]; then
+    grep -lsE '^State:[[:blank:]]+[Tt]' /proc/[0-9]*/status 2>/dev/null | sed 's,^/proc/,,; s,/status$,,' >"$stopped.new"
+    mv -f -- "$stopped.new" "$stopped"
+  fi
+  for _ in 1 2 3 4 5; do ! signal_all STOP "$1" || return 0; done
+  problem 'the processes of the account do not stop'
+}
+
+thaw() {
+  processes_of "$1"
+  for pid in $PIDS; do grep -qx "$pid" "$stopped" || kill -CONT "$pid" 2>/dev/null; done
+  rm -f -- "$stopped"
+  rmdir "$STATE/$INSTALLATION" 2>/dev/null || :
 }
 
 # Ends what sudo runs for a user id: of these commands, one a line, or of any when there are none. Known by what sudo
@@ -61,23 +91,15 @@ processes_holding() {
   done
 }
 
-# Ends the processes of an account that hold a group: membership outlives its removal in them. They are stopped first,
-# so that they can't fork while the rest is looked for. What flees all the same takes the whole account down with it.
+# Ends the processes of an account that hold a group: membership outlives its removal in them.
 end_holding() {
+  freeze "$1"
   round=0
-  while processes_holding "$1" "$2"; [ -n "$PIDS" ]; do
-    ENDED=$((ENDED + $(set -- $PIDS; echo $#)))
-    if [ "$round" -ge 8 ]; then
-      problem 'processes that hold the group multiply: all processes of the account were ended'
-      end_user "$1"
-      return
-    fi
-    kill -STOP $PIDS 2>/dev/null
-    stopped=$PIDS
-    processes_holding "$1" "$2"
-    kill -STOP $PIDS 2>/dev/null
-    kill -KILL $stopped $PIDS 2>/dev/null
-    [ "$round" -eq 0 ] || sleep 0.1
+  while processes_holding "$1" "$2"; [ -n "$PIDS" ] && [ "$round" -lt 20 ]; do
+    [ "$round" -ne 0 ] || ENDED=$((ENDED + $(set -- $PIDS; echo $#)))
+    kill -KILL $PIDS 2>/dev/null
+    sleep 0.05
     round=$((round + 1))
   done
+  thaw "$1"
 }

@@ -46,26 +46,24 @@ $1
 EOT
 }
 
-# Only those with the account's number in one of its places, or sshd's own for it: a number of a process may be another's by now.
+# Ends those with the account's number, and sshd's own for it. The account stands still meanwhile: nothing flees.
 end_session() {
   ENDED=0 gone=yes
+  freeze "$ACCOUNT_UID"
+  find_marked "$SPARED"
+  spared=" $FOUND "
   round=0
-  while :; do
-    find_marked "$SPARED"
-    spared=" $FOUND "
-    find_marked "$MARKS"
-    gather
-    [ -n "$TARGETS" ] || break
-    ENDED=$((ENDED + $(set -- $TARGETS; echo $#)))
+  while find_marked "$MARKS"; gather; [ -n "$TARGETS" ]; do
+    [ "$round" -ne 0 ] || ENDED=$(set -- $TARGETS; echo $#)
     if [ "$round" -ge 20 ]; then
       gone=no
       break
     fi
-    kill -STOP $TARGETS 2>/dev/null
     kill -KILL $TARGETS 2>/dev/null
-    [ "$round" -eq 0 ] || sleep 0.1
+    sleep 0.05
     round=$((round + 1))
   done
+  thaw "$ACCOUNT_UID"
   say fact ended "$ENDED"
   if read_account "$ACCOUNT_UID"; then
     say fact accountFound yes
