@@ -36,11 +36,19 @@ export interface LinuxHost extends AsyncDisposable {
   /** An account that is not Brevet's, with a key; it goes with the world. */
   account(name: string, ...args: readonly string[]): Promise<string>;
   group(name: string): Promise<void>;
-  /** The commands of the processes with this user id, without zombies. */
+  /** The commands of the processes with this user id, without zombies. They are stopped for it: one that flees is seen, too. */
   living(user: string): Promise<string>;
+  /** How many processes begin on the machine in this time. */
+  forks(milliseconds: number): Promise<number>;
   /** Accounts, groups, rules, jobs, homes: equal before and after says nothing was left. */
   fingerprint(): Promise<string>;
 }
+
+/**
+ * A shell command that begins processes without end, each ending as soon as it has begun the next: no list of processes is ever
+ * right. The first takes in their remains (PR_SET_CHILD_SUBREAPER), so that no limit stops them.
+ */
+export const FLEEING = `setsid perl -e 'syscall(157, 36, 1, 0, 0, 0); if (!fork) { while (1) { my $next = fork; exit 0 if $next } } while (1) { wait }' > /dev/null 2>&1 & sleep 0.3`;
 
 export const yes = () => Promise.resolve(true);
 
@@ -109,7 +117,13 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
       await run('groupadd', [name]);
       made.push(() => root(`groupdel ${name} 2>/dev/null; true`));
     },
-    living: (user) => root(`ps -o stat=,args= -u ${user} | grep -v ^Z || true`),
+    living: (user) => root(`setpriv --reuid=${user} --regid=65534 --clear-groups sh -c 'kill -STOP -1'; sleep 0.1; ps -o stat=,args= -u ${user} | grep -v ^Z || true`),
+    async forks(milliseconds) {
+      const count = async () => Number(/^processes (\d+)/m.exec(await readFile('/proc/stat', 'utf8'))?.[1]);
+      const before = await count();
+      await sleep(milliseconds);
+      return (await count()) - before;
+    },
     fingerprint,
     async [Symbol.asyncDispose]() {
       // What a test that failed left.
