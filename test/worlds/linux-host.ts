@@ -36,6 +36,8 @@ export interface LinuxHost extends AsyncDisposable {
   /** An account that is not Brevet's, with a key; it goes with the world. */
   account(name: string, ...args: readonly string[]): Promise<string>;
   group(name: string): Promise<void>;
+  /** Has Brevet's scripts killed (-9) at their Nth command from now on; never when it is null. */
+  killAt(step: number | null): Promise<void>;
   /** The commands of the processes with this user id, without zombies. They are stopped for it: one that flees is seen, too. */
   living(user: string): Promise<string>;
   /** How many processes begin on the machine in this time. */
@@ -52,6 +54,11 @@ export const FLEEING = `setsid perl -e 'syscall(157, 36, 1, 0, 0, 0); if (!fork)
 
 export const yes = () => Promise.resolve(true);
 
+/** In place of the shell: bash, which counts the commands that it runs, those in functions too. */
+const KILL_AT = `#!/bin/bash
+exec bash -s < <(echo 'set -T; step=0; trap "((++step != '"$(cat "$(dirname "$0")/step")"')) || kill -KILL \$\$" DEBUG'; exec cat)
+`;
+
 /** Tests of a host need root, and what Debian has: elsewhere they say so and are counted as left out. */
 export const noHost: string | false = process.getuid?.() === 0 ? false : 'makes accounts on this machine: for root only';
 
@@ -64,7 +71,9 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
   const keys = `/run/brevet-test-${installation}`;
   await mkdir(keys, { mode: 0o755 });
   const admin = makeKey((n) => randomBytes(n), 'admin');
-  await writeFile(`${keys}/root`, `${publicKeyLine(admin.publicKey, 'admin')}\n`);
+  const adminLine = `${publicKeyLine(admin.publicKey, 'admin')}\n`;
+  await writeFile(`${keys}/root`, adminLine);
+  await writeFile(`${keys}/kill-at`, KILL_AT, { mode: 0o755 });
   const sshd = await folder.sshd([
     ...(options.settings ?? []), 'StrictModes yes', `AuthorizedKeysFile ${keys}/%u .ssh/authorized_keys`, 'UsePAM yes', 'AcceptEnv LC_*', 'Subsystem sftp internal-sftp', 'MaxStartups 100',
   ]);
@@ -108,7 +117,9 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
     },
     async account(name, ...args) {
       await run('useradd', ['-m', '-s', '/bin/bash', '-p', '*', ...args, name]);
-      made.push(() => root(`pkill -KILL -u ${name}; sleep 0.1; userdel -rf ${name} 2>/dev/null; true`));
+      const uid = Number(await root(`id -u ${name}`));
+      assert.ok(uid >= 1000, 'processes are ended by this number');
+      made.push(() => root(`pkill -KILL -u ${uid}; sleep 0.1; userdel -rf ${name} 2>/dev/null; true`));
       const key = makeKey((n) => randomBytes(n), name);
       await root(`install -d -m 700 -o ${name} -g ${name} /home/${name}/.ssh && printf '%s\\n' '${publicKeyLine(key.publicKey, name)}' > /home/${name}/.ssh/authorized_keys && chown ${name}: /home/${name}/.ssh/authorized_keys`);
       return key.privateKey;
@@ -118,6 +129,10 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
       made.push(() => root(`groupdel ${name} 2>/dev/null; true`));
     },
     living: (user) => root(`setpriv --reuid=${user} --regid=65534 --clear-groups sh -c 'kill -STOP -1'; sleep 0.1; ps -o stat=,args= -u ${user} | grep -v ^Z || true`),
+    async killAt(step) {
+      await writeFile(`${keys}/step`, String(step));
+      await writeFile(`${keys}/root`, step === null ? adminLine : `command="${keys}/kill-at" ${adminLine}`);
+    },
     async forks(milliseconds) {
       const count = async () => Number(/^processes (\d+)/m.exec(await readFile('/proc/stat', 'utf8'))?.[1]);
       const before = await count();
@@ -150,7 +165,8 @@ async function fingerprint(): Promise<string> {
   const contents = await Promise.all(files.map(async (path) => `${path}\n${await readFile(path, 'utf8').catch(() => 'absent')}`));
   const folders = ['/etc/sudoers.d', '/var/spool/cron', '/var/spool/cron/crontabs', '/var/spool/cron/atjobs', '/home', '/var/mail', '/var/lib/brevet-grants', '/run/brevet', '/var/lib/systemd/linger'];
   const names = await Promise.all(folders.map(async (path) => `${path}: ${(await readdir(path).catch(() => [])).filter((name) => name !== 'next-uid' && name !== 'lock' && name !== '.SEQ').toSorted().join(' ')}`));
-  return [...contents, ...names].join('\n');
+  // Other tests make accounts of their own on this machine meanwhile.
+  return [...contents, ...names].join('\n').replaceAll(/^brv-.*\n|,?\bbrv-[\w-]+/gm, '');
 }
 
 /** Waits until a command of root's succeeds. */

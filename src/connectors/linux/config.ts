@@ -30,7 +30,7 @@ const host = z
   .string()
   .refine((text) => isIP(text) !== 0 || (text.length <= 253 && /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(text)))
   .describe('a host name or an IP address, such as web1.example.com, without port, path or spaces');
-const path = z.string().refine(isPath).describe('an absolute path of letters, digits and ._+@%-');
+const path = z.string().refine(isPath).describe('an absolute path of letters, digits and ._+@-');
 const hostKey = z.string().max(4000).transform((line, context) => {
   const key = normalKey(line);
   if (key !== null) return key;

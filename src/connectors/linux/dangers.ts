@@ -16,7 +16,7 @@ const GROUPS: Readonly<Record<string, string>> = {
 export const POWERFUL_GROUPS: readonly string[] = Object.keys(GROUPS).filter((group) => !['systemd-journal', 'tty', 'mail', 'bin', 'daemon', 'sys'].includes(group));
 
 const words = (text: string) => text.split(' ');
-/** Programs by what they give away, by the name of their file, digits and dots at its end left out. */
+/** Programs by what they give away, by the name of their file without its version. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'is a shell': words('sh bash dash rbash zsh ksh mksh fish csh tcsh ash busybox'),
   'is an editor, which writes any file and starts a shell': words('vi vim view vimdiff rvim nvim nano pico emacs ed ex red sed joe mcedit ne micro sudoedit visudo vipw vigr crontab edit'),
@@ -50,5 +50,6 @@ export function dangerOfCommand(command: string): string | null {
   }
   if (file === 'journalctl') return args.includes('--no-pager') ? null : 'shows pages with a program that starts a shell: add --no-pager';
   if (file === 'service') return null;
-  return BY_PROGRAM.get(file) ?? BY_PROGRAM.get(file.replace(/[\d.-]+$/, '')) ?? null;
+  // python3.11, perl5.36, vim.tiny, php8.2.
+  return BY_PROGRAM.get(file) ?? BY_PROGRAM.get(file.replace(/[\d.-]+$/, '')) ?? BY_PROGRAM.get((file.split('.')[0] ?? '').replace(/\d+$/, '')) ?? null;
 }

@@ -93,10 +93,10 @@ test('B10 an account that an operator renamed or deleted meanwhile; the sweeper 
 test('root, Brevet\'s own account, its grants\' accounts and strangers can\'t be raised', { timeout: 60_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
-  await host.account('brevet-toor', '-o', '-u', '0');
+  await host.root('useradd -o -u 0 -M -N brevet-toor');
+  t.after(() => host.root('sed -i /^brevet-toor:/d /etc/passwd /etc/shadow /etc/subuid /etc/subgid'));
   for (const account of ['root', 'brevet-toor', 'nobody-at-all', '-oProxyCommand=x', 'a;b', '']) {
     const plan = host.plan({ sudo: ['/usr/bin/id'] }, { kind: 'temporary_elevation', account });
     await assert.rejects(host.connector.prepare(plan), account);
   }
-  await host.root('sed -i /^brevet-toor:/d /etc/passwd /etc/shadow; rm -rf /home/brevet-toor');
 });

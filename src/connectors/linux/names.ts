@@ -31,5 +31,5 @@ export function objectOf(login: string): string | null {
 
 /** An absolute path of plain words, without `.` and `..`. */
 export function isPath(path: string): boolean {
-  return /^(?:\/[A-Za-z0-9_+@%][A-Za-z0-9._+@%-]*)+$/.test(path) && path.length <= 200;
+  return /^(?:\/[A-Za-z0-9_+@][A-Za-z0-9._+@-]*)+$/.test(path) && path.length <= 200;
 }
