@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { App } from '#app/app.ts';
 import { readFiles } from '#app/configuration/read-files.ts';
 import { resolve } from '#app/configuration/resolve.ts';
+import { linuxConnector } from '#connectors/linux/connector.ts';
 import { postgresConnector } from '#connectors/postgres/connector.ts';
 import { PROBLEM_CODES } from '#contract/problem.ts';
 import { REFUSAL_CODES } from '#domain/refusal.ts';
@@ -83,8 +84,9 @@ test('commands that the product and the documents tell people to run exist', () 
 });
 
 test('YAML and policies in the documents are right: every file is accepted, every case of a test passes', () => {
-  const connector = postgresConnector({ installation: 'test', random: () => new Uint8Array(32), now: () => new Date(0) });
-  const app = { connectors: new Map([[connector.type, connector]]) } as unknown as App;
+  const options = { installation: 'test', random: () => new Uint8Array(32), now: () => new Date(0) };
+  const connectors = [postgresConnector(options), linuxConnector(options)];
+  const app = { connectors: new Map(connectors.map((connector) => [connector.type, connector])) } as unknown as App;
   let [configurations, cases] = [0, 0];
   for (const path of documents) {
     const fences = [...read(path).matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text = '']) => ({ language, text }));

@@ -56,7 +56,7 @@ export const yes = () => Promise.resolve(true);
 
 /** In place of the shell: bash, which counts the commands that it runs, those in functions too. */
 const KILL_AT = `#!/bin/bash
-exec bash -s < <(echo 'set -T; step=0; trap "((++step != '"$(cat "$(dirname "$0")/step")"')) || kill -KILL \$\$" DEBUG'; exec cat)
+exec bash -s < <(echo 'set -T; step=0; trap "((++step != '"$(cat "$(dirname "$0")/step")"')) || kill -KILL $$" DEBUG'; exec cat)
 `;
 
 /** Tests of a host need root, and what Debian has: elsewhere they say so and are counted as left out. */

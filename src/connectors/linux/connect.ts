@@ -42,8 +42,9 @@ export async function openHost(target: TargetAccess, timeouts: Timeouts): Promis
   const client = new ssh2.Client();
   const secrets = [target.credential];
   const socket = connect({ host: config.host, port: config.port, noDelay: true });
+  let server: string;
   try {
-    await signIn(client, socket, config, target.credential, timeouts);
+    server = await signIn(client, socket, config, target.credential, timeouts);
   } catch (error) {
     client.on('error', () => undefined);
     socket.destroy();
@@ -52,8 +53,7 @@ export async function openHost(target: TargetAccess, timeouts: Timeouts): Promis
   const budget = setTimeout(() => socket.destroy(new Error('the time for the work on the host is over')), timeouts.script + 10_000);
   budget.unref();
   return {
-    config,
-    server: String((client as unknown as { _remoteVer?: unknown })._remoteVer ?? ''),
+    config, server,
     async run(script, mayGoOn) {
       try {
         return await runScript(client, socket, config.user, script, mayGoOn, timeouts);
@@ -70,13 +70,15 @@ export async function openHost(target: TargetAccess, timeouts: Timeouts): Promis
   };
 }
 
-function signIn(client: Client, socket: Socket, config: TargetConfig, credential: string | null, timeouts: Timeouts): Promise<void> {
+/** Answers what sshd calls itself. */
+function signIn(client: Client, socket: Socket, config: TargetConfig, credential: string | null, timeouts: Timeouts): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('timed out while signing in')), timeouts.connect);
     let shown: string | null = null;
-    let bytes = 0;
+    let [server, bytes] = ['', 0];
     // Counted from the first byte on: a hostile host need not get as far as the protocol.
     socket.on('data', (chunk: Buffer) => {
+      server ||= /^SSH-2\.0-(\S{1,80})/m.exec(chunk.toString('latin1', 0, 1000))?.[1] ?? '';
       bytes += chunk.length;
       if (bytes > MOST_BYTES) socket.destroy(new Error('the connection was closed: the answer has no end'));
     });
@@ -89,7 +91,7 @@ function signIn(client: Client, socket: Socket, config: TargetConfig, credential
     client.on('error', fail).on('close', () => fail(new Error('the host closed the connection')));
     client.on('ready', () => {
       clearTimeout(timer);
-      resolve();
+      resolve(server);
     });
     try {
       client.connect({
@@ -122,36 +124,43 @@ function runScript(client: Client, socket: Socket, user: string, script: string,
   const command = user === 'root' ? `exec ${shell}` : `exec sudo -n -- ${shell}`;
   return new Promise((resolve, reject) => {
     const over = () => fail(new Error('the time for a step on the host is over'));
-    let silence = setTimeout(over, timeouts.silence);
+    const silence = setTimeout(over, timeouts.silence);
     const whole = setTimeout(over, timeouts.script + 5000);
     const settle = () => (clearTimeout(silence), clearTimeout(whole), socket.off('close', lost));
     const fail = (error: unknown) => (settle(), socket.destroy(), reject(error as Error));
     const lost = () => fail(new Error('the host closed the connection'));
     socket.once('close', lost);
+    const finish = (text: string, complaint: string) => (settle(), resolveAnswer(text, complaint, resolve, reject));
     client.exec(command, (error, channel) => {
-      if (error) return fail(error);
-      let [text, complaint, asked] = ['', '', false];
-      channel.on('data', (chunk: Buffer) => {
-        silence.refresh();
-        text += chunk.toString('latin1');
-        if (text.length > MOST_ANSWER) return fail(new Error('the answer has no end'));
-        if (asked || !/^ask\t/m.test(text)) return;
-        asked = true;
-        answer(channel, mayGoOn).catch(fail);
-      });
-      channel.stderr.on('data', (chunk: Buffer) => {
-        if (complaint.length < 2000) complaint += chunk.toString('latin1');
-      });
-      channel.on('error', fail);
-      channel.on('close', () => (settle(), resolveAnswer(text, complaint, resolve, reject)));
-      channel.write(script);
-      if (mayGoOn === undefined) channel.end();
+      if (error) fail(error);
+      else converse(channel, script, mayGoOn, { heard: () => silence.refresh(), fail, finish });
     });
   });
 }
 
-async function answer(channel: ClientChannel, mayGoOn: (() => Promise<boolean>) | undefined): Promise<void> {
-  channel.end((await mayGoOn?.()) === true ? 'go\n' : 'no\n');
+interface Conversation {
+  heard(): void;
+  fail(error: unknown): void;
+  finish(text: string, complaint: string): void;
+}
+
+function converse(channel: ClientChannel, script: string, mayGoOn: (() => Promise<boolean>) | undefined, { heard, fail, finish }: Conversation): void {
+  let [text, complaint, asked] = ['', '', false];
+  channel.on('data', (chunk: Buffer) => {
+    heard();
+    text += chunk.toString('latin1');
+    if (text.length > MOST_ANSWER) return fail(new Error('the answer has no end'));
+    if (asked || !/^ask\t/m.test(text)) return;
+    asked = true;
+    mayGoOn?.().then((yes) => channel.end(yes ? 'go\n' : 'no\n'), fail);
+  });
+  channel.stderr.on('data', (chunk: Buffer) => {
+    if (complaint.length < 2000) complaint += chunk.toString('latin1');
+  });
+  channel.on('error', fail);
+  channel.on('close', () => finish(text, complaint));
+  channel.write(script);
+  if (mayGoOn === undefined) channel.end();
 }
 
 function resolveAnswer(text: string, complaint: string, resolve: (answer: Answer) => void, reject: (error: unknown) => void): void {

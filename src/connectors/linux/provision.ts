@@ -55,7 +55,7 @@ function compare({ facts }: Answer, name: string, plan: PartPlan, scope: Scope, 
 }
 
 export function notAsPlanned(faults: readonly string[]): Refusal {
-  return new Refusal('target_refused', plainText(`what was made is not as planned: ${faults.slice(0, 5).join('; ')}`), { hint: 'It is tried again; brevet doctor looks at what the host lacks.' });
+  return new Refusal('target_refused', plainText(`what was made is not as planned: ${faults.slice(0, 5).join('; ')}`), { hint: 'It is tried again. What the host lacks is shown by: brevet doctor' });
 }
 
 export function linesOf(commands: readonly string[]): string {
