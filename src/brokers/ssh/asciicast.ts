@@ -37,6 +37,8 @@ class Cast {
   /** In microseconds since the session began; `null` before the header is written. */
   #last: number | null = null;
   #lines: string[] = [];
+  /** It stands at the end: output may come behind it. */
+  #exit: number | null = null;
 
   constructor(options: AsciicastOptions) {
     this.#options = options;
@@ -58,8 +60,7 @@ class Cast {
         this.#event(event.at, 'r', `${columns(event.cols)}x${rows(event.rows)}`);
         break;
       case 'exit':
-        this.#rest();
-        if (event.code !== null) this.#event(event.at, 'x', String(event.code));
+        this.#exit = event.code;
         break;
       default:
     }
@@ -69,7 +70,10 @@ class Cast {
 
   end(): readonly string[] {
     if (this.#last === null) return [];
-    this.#rest();
+    const at = this.#last / 1000;
+    // What the decoders held: characters that were never completed.
+    for (const stream of ['out', 'err'] as const) this.#event(at, 'o', this.#texts[stream].end());
+    if (this.#exit !== null) this.#event(at, 'x', String(this.#exit));
     return this.#take();
   }
 
@@ -85,11 +89,6 @@ class Cast {
     };
     this.#lines.push(JSON.stringify(header));
     this.#last = Math.round(at * 1000);
-  }
-
-  /** What the decoders held: characters that were never completed. */
-  #rest(): void {
-    for (const stream of ['out', 'err'] as const) this.#event((this.#last ?? 0) / 1000, 'o', this.#texts[stream].end());
   }
 
   #event(at: number, code: EventCode, data: string): void {

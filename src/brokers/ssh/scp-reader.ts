@@ -63,8 +63,9 @@ export class ScpReader {
       else if (byte === 0) this.#answered(null);
       else if (byte === 1 || byte === 2) this.#complaint = [];
       else this.#break('an answer that is none');
+      // Before the next answer: what it answers may be held.
+      this.#go();
     }
-    this.#go();
   }
 
   /** The channel has closed; of a file that was passing it is told how much of it did. */
