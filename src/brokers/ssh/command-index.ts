@@ -33,7 +33,7 @@ export class CommandIndex {
 
   constructor() {
     this.#screen = new Screen({
-      line: () => {},
+      line: null,
       lineFeed: () => this.#lineFeed(),
       shellMark: (kind) => this.#mark(kind),
     });

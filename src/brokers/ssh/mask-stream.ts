@@ -35,6 +35,7 @@ export class MaskStream {
 
   /** Answers what may be shown by now, perhaps the very bytes given; with the `last` piece everything is decided. */
   push(bytes: Uint8Array, last: boolean): Uint8Array {
+    if (this.#rules.hides.length === 0) return bytes;
     const data = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     const shown: Uint8Array[] = [];
     let from = 0;
@@ -68,7 +69,7 @@ export class MaskStream {
 
   /** Looks for what stands before a secret. Stops behind it, or before a sequence that is not complete. */
   #search(data: Uint8Array, from: number, last: boolean): number {
-    const { next, ends } = this.#rules.automaton;
+    const { next, ends, firstEnd } = this.#rules.automaton;
     let state = this.#state;
     let at = from;
     while (at < data.length) {
@@ -83,9 +84,8 @@ export class MaskStream {
       }
       state = next[state * 256 + byte] as number;
       at += 1;
-      const rule = ends[state] as number;
-      if (rule >= 0) {
-        this.#rule = rule;
+      if (state >= firstEnd) {
+        this.#rule = ends[state] as number;
         break;
       }
     }

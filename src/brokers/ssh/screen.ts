@@ -3,7 +3,7 @@ import { TerminalParser, type Csi } from './terminal-parser.ts';
 
 export interface ScreenEvents {
   /** The cursor is about to leave a line that was written to, or what stands there is about to be overwritten or erased. */
-  line(text: string): void;
+  readonly line: ((text: string) => void) | null;
   /** A line feed, before it moves the cursor. */
   lineFeed(): void;
   /** The shell's own mark (OSC 133): a prompt, a command's beginning, its execution, its end. */
@@ -121,7 +121,7 @@ export class Screen {
 
   /** Tells the line that was written to, if that was not told yet. */
   settle(): void {
-    if (!this.#dirty) return;
+    if (!this.#dirty || this.#events.line === null) return;
     this.#dirty = false;
     this.#events.line(this.textFrom(this.lineStart));
   }
