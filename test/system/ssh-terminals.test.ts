@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { toAsciicast } from '#brokers/ssh/asciicast.ts';
-import { CommandIndex } from '#brokers/ssh/command-index.ts';
+import { CommandIndex } from '#brokers/ssh/commands-entered.ts';
 import { harmlessLine } from '#brokers/ssh/harmless.ts';
 import type { SshEvent } from '#brokers/ssh/recording.ts';
 import { summarize } from '#brokers/ssh/recording-summary.ts';

@@ -1,5 +1,5 @@
 import type { JsonObject } from '#domain/json.ts';
-import { CommandIndex, sizeOf } from './command-index.ts';
+import { CommandIndex, sizeOf } from './commands-entered.ts';
 import { harmlessLine } from './harmless.ts';
 import { MOST_COLUMNS, MOST_ROWS } from './screen.ts';
 import type { SshEvent } from './recording.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CommandIndex } from './command-index.ts';
+import { CommandIndex } from './commands-entered.ts';
 import { harmlessHtml, harmlessLine } from './harmless.ts';
 import type { ChannelEvent, SshEvent } from './recording.ts';
 import { searchRecording, ScreenText, shownLines } from './screen-text.ts';
