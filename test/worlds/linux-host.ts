@@ -36,7 +36,7 @@ export interface LinuxHost extends AsyncDisposable {
   /** An account that is not Brevet's, with a key; it goes with the world. */
   account(name: string, ...args: readonly string[]): Promise<string>;
   group(name: string): Promise<void>;
-  /** Has Brevet's scripts killed (-9) at their Nth command from now on; never when it is null. */
+  /** Has Brevet's scripts killed (-9) at the Nth command that changes something, from now on; never when it is null. */
   killAt(step: number | null): Promise<void>;
   /** The commands of the processes with this user id, without zombies. They are stopped for it: one that flees is seen, too. */
   living(user: string): Promise<string>;
@@ -54,9 +54,15 @@ export const FLEEING = `setsid perl -e 'syscall(157, 36, 1, 0, 0, 0); if (!fork)
 
 export const yes = () => Promise.resolve(true);
 
-/** In place of the shell: bash, which counts the commands that it runs, those in functions too. */
+/** In place of the shell: bash, which counts the commands that change something, those in functions too. */
 const KILL_AT = `#!/bin/bash
-exec bash -s < <(echo 'set -T; step=0; trap "((++step != '"$(cat "$(dirname "$0")/step")"')) || kill -KILL $$" DEBUG'; exec cat)
+exec bash -s < <(cat "$(dirname "$0")/prelude"; exec cat)
+`;
+const prelude = (step: number) => `set -T; step=0
+count() {
+  case $1 in attempt*|mv*|rm*|mkdir*|cp*|chmod*|chown*|chattr*|kill*|sync*|userdel*|signal_all*|freeze*|thaw*|drop_*|place_*|write_state*|say*gone*) ((++step != ${step})) || kill -KILL $$ ;; esac
+}
+trap 'count "$BASH_COMMAND"' DEBUG
 `;
 
 /** Tests of a host need root, and what Debian has: elsewhere they say so and are counted as left out. */
@@ -74,8 +80,9 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
   const adminLine = `${publicKeyLine(admin.publicKey, 'admin')}\n`;
   await writeFile(`${keys}/root`, adminLine);
   await writeFile(`${keys}/kill-at`, KILL_AT, { mode: 0o755 });
+  const keysFolder = options.config?.['keysFolder'];
   const sshd = await folder.sshd([
-    ...(options.settings ?? []), 'StrictModes yes', `AuthorizedKeysFile ${keys}/%u .ssh/authorized_keys`, 'UsePAM yes', 'AcceptEnv LC_*', 'Subsystem sftp internal-sftp', 'MaxStartups 100',
+    ...(options.settings ?? []), 'StrictModes yes', `AuthorizedKeysFile ${keys}/%u ${typeof keysFolder === 'string' ? `${keysFolder}/%u` : '.ssh/authorized_keys'}`, 'UsePAM yes', 'AcceptEnv LC_*', 'Subsystem sftp internal-sftp', 'MaxStartups 100',
   ]);
   const connectorOf = (of: string, timeouts: Partial<Timeouts> = {}) =>
     linuxConnector({ installation: of, random: (n) => randomBytes(n), now: () => new Date(), timeouts: { ...options.timeouts, ...timeouts } });
@@ -130,7 +137,7 @@ export async function linuxHost(options: { readonly settings?: readonly string[]
     },
     living: (user) => root(`setpriv --reuid=${user} --regid=65534 --clear-groups sh -c 'kill -STOP -1'; sleep 0.1; ps -o stat=,args= -u ${user} | grep -v ^Z || true`),
     async killAt(step) {
-      await writeFile(`${keys}/step`, String(step));
+      if (step !== null) await writeFile(`${keys}/prelude`, prelude(step));
       await writeFile(`${keys}/root`, step === null ? adminLine : `command="${keys}/kill-at" ${adminLine}`);
     },
     async forks(milliseconds) {

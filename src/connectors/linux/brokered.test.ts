@@ -4,7 +4,7 @@ import { linuxHost, noHost, until, yes } from '#test/worlds/linux-host.ts';
 
 const APP = 'brevet-app';
 
-test('B03 processes of a brokered session end, of this grant and of no other; what it planted is told', { timeout: 90_000 }, async (t) => {
+test('B03 processes of a brokered session end, of this grant and of no other; what it planted is told', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const key = await host.account(APP);
@@ -36,7 +36,7 @@ test('B03 processes of a brokered session end, of this grant and of no other; wh
   await host.root(`crontab -r -u ${APP}`);
 });
 
-test('C03 what a broker noted goes to no shell', { timeout: 60_000 }, async (t) => {
+test('C03 what a broker noted goes to no shell', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.account(APP);

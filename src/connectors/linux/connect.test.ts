@@ -116,7 +116,7 @@ test('a configuration names its host keys, and nothing odd', () => {
   assert.ok(!connector.samePlace({ host: 'a', port: 22 }, { host: 'b', port: 22 }));
 });
 
-test('a real host: probe, what is missing, who is root by itself; a user with sudo, a password, a wrong key', { timeout: 90_000 }, async (t) => {
+test('a real host: probe, what is missing, who is root by itself; a user with sudo, a password, a wrong key', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost({ settings: ['PasswordAuthentication yes'] });
   const before = await host.fingerprint();

@@ -12,7 +12,7 @@ async function raised(host: LinuxHost, scope: { groups?: string[]; sudo?: string
   return plan;
 }
 
-test('B03 an account is raised by group and rule; afterwards it is what it was, and what holds the group has ended', { timeout: 90_000 }, async (t) => {
+test('B03 an account is raised by group and rule; afterwards it is what it was, and what holds the group has ended', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const key = await host.account(ADA);
@@ -37,7 +37,7 @@ test('B03 an account is raised by group and rule; afterwards it is what it was, 
   assert.equal((await host.connector.withdraw(plan)).gone, true);
 });
 
-test('B10 processes with the group that fork as fast as they can', { timeout: 90_000 }, async (t) => {
+test('B10 processes with the group that fork as fast as they can', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const key = await host.account(ADA);
@@ -52,7 +52,7 @@ test('B10 processes with the group that fork as fast as they can', { timeout: 90
   assert.equal(await host.fingerprint(), before);
 });
 
-test('two grants that lend one group to one account: it goes with the last', { timeout: 90_000 }, async (t) => {
+test('two grants that lend one group to one account: it goes with the last', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const key = await host.account(ADA);
@@ -66,7 +66,7 @@ test('two grants that lend one group to one account: it goes with the last', { t
   assert.equal(await host.fingerprint(), before);
 });
 
-test('B10 an account that an operator renamed or deleted meanwhile; the sweeper lowers what nobody knows', { timeout: 90_000 }, async (t) => {
+test('B10 an account that an operator renamed or deleted meanwhile; the sweeper lowers what nobody knows', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.group('brevet-team');
@@ -90,7 +90,7 @@ test('B10 an account that an operator renamed or deleted meanwhile; the sweeper 
   assert.equal(await host.fingerprint(), empty);
 });
 
-test('root, Brevet\'s own account, its grants\' accounts and strangers can\'t be raised', { timeout: 60_000 }, async (t) => {
+test('root, Brevet\'s own account, its grants\' accounts and strangers can\'t be raised', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.root('useradd -o -u 0 -M -N brevet-toor');

@@ -14,11 +14,12 @@ export type Values = Partial<Readonly<Record<(typeof VARIABLES)[number], string>
 
 /**
  * A script that calls one function. Functions come before the call, so that a script cut short does nothing. Its standard input
- * becomes descriptor 3: no program that it starts reads what is meant for the shell.
+ * becomes descriptor 3: no program that it starts reads what is meant for the shell. The call is the last line, as a whole: a shell
+ * that reads byte by byte (bash) leaves what follows a line to be read, where the answer to `ask` is to come.
  */
 export function hostScript(call: string, values: Values): string {
   const given = VARIABLES.map((name) => `${name}=${quote(values[name] ?? '')}`).join('\n');
-  return `${given}\n${LIBRARY}\nbrevet() {\n  ${call}\n  say done\n}\nbrevet 3<&0 </dev/null\nexit\n`;
+  return `${given}\n${LIBRARY}\nbrevet() {\n  ${call}\n  say done\n}\n{ brevet 3<&0 </dev/null; exit; }\n`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { loginOf } from './names.ts';
 
 const SCOPE = { groups: ['brevet-team'], sudo: ['/usr/bin/id -u', '/usr/bin/whoami'], allow: ['shell', 'exec', 'sftp'] };
 
-test('an account comes, works with ssh and sudo, and goes without a trace', { timeout: 60_000 }, async (t) => {
+test('an account comes, works with ssh and sudo, and goes without a trace', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.group('brevet-team');
@@ -33,7 +33,7 @@ test('an account comes, works with ssh and sudo, and goes without a trace', { ti
   assert.equal((await host.connector.withdraw(plan)).gone, true, 'what is gone is gone');
 });
 
-test('B12 twice is one account, with a new key; two at once as well; a worker that lost its claim changes nothing', { timeout: 90_000 }, async (t) => {
+test('B12 twice is one account, with a new key; two at once as well; a worker that lost its claim changes nothing', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.group('brevet-team');
@@ -55,7 +55,7 @@ test('B12 twice is one account, with a new key; two at once as well; a worker th
   assert.equal(await host.fingerprint(), before);
 });
 
-test('a scope made smaller takes away what it no longer holds', { timeout: 60_000 }, async (t) => {
+test('a scope made smaller takes away what it no longer holds', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   await host.group('brevet-team');
@@ -69,16 +69,36 @@ test('a scope made smaller takes away what it no longer holds', { timeout: 60_00
   assert.equal(await host.fingerprint(), before);
 });
 
-test('keys in a folder of root\'s own, where the target has sshd look for them', { timeout: 60_000 }, async (t) => {
+test('keys in a folder of root\'s own, where the target has sshd look for them', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   const keysFolder = `/run/brevet-test-keys-${process.pid}`;
-  await using host = await linuxHost({ settings: [`AuthorizedKeysFile ${keysFolder}/%u /run/brevet-test-%u /dev/null`, 'Match User root', 'Match all'], config: { keysFolder } }).catch(async () => linuxHost({ config: { keysFolder } }));
+  await using host = await linuxHost({ config: { keysFolder } });
   const before = await host.fingerprint();
   const plan = host.plan({});
-  const made = await host.connector.provision(plan, yes).catch((error: unknown) => error as Error);
-  if (!(made instanceof Error)) assert.match(await host.root(`cat ${keysFolder}/${loginOf(plan.objectName)}`), /^restrict,pty,expiry-time="\d{14}Z" ssh-ed25519 /);
-  assert.equal((await host.connector.withdraw(plan)).gone, true);
-  assert.equal(await host.root(`ls -A ${keysFolder}`), '');
-  await host.root(`rm -rf ${keysFolder}`);
+  const login = loginOf(plan.objectName) ?? '';
+  const { secret } = await host.connector.provision(plan, yes);
+  assert.match(await host.root(`stat -c '%U %a' ${keysFolder}/${login}; cat ${keysFolder}/${login}`), /^root 644\nrestrict,pty,expiry-time="\d{14}Z" ssh-ed25519 /);
+  assert.equal((await host.ssh(plan, secret ?? '', 'mkdir ~/.ssh; echo x > ~/.ssh/authorized_keys')).code, 0, 'which counts for nothing');
+  assert.deepEqual(await host.connector.shortfalls(host.target, { kind: plan.kind, account: null, scope: plan.scope }).then((found) => found.map(({ message }) => /sshd looks for keys in/.test(message))), [true], 'the machine\'s own sshd looks elsewhere');
+  const taken = await host.connector.withdraw(plan);
+  assert.deepEqual([taken.gone, taken.residue, await host.root(`ls -A ${keysFolder}`)], [true, [], '']);
+  await host.root(`rm -r ${keysFolder}`);
+  assert.equal(await host.fingerprint(), before);
+});
+
+test('permits of the connection hold in sshd itself: sftp alone, forwarding only where it was named', { timeout: 400_000 }, async (t) => {
+  if (noHost) return t.skip(noHost);
+  await using host = await linuxHost();
+  const before = await host.fingerprint();
+  const forwarding = host.plan({ allow: ['exec'], localForward: [`127.0.0.1:${host.sshd.port}`] });
+  const made = await host.connector.provision(forwarding, yes);
+  const through = (to: string) => host.ssh(forwarding, made.secret ?? '', '', ['-W', to]);
+  assert.match((await through(`127.0.0.1:${host.sshd.port}`)).stdout, /^SSH-2.0/);
+  assert.match((await through('127.0.0.1:1')).stderr, /prohibited/);
+  assert.match((await host.ssh(forwarding, made.secret ?? '', 'true', ['-o', 'ExitOnForwardFailure=yes', '-R', '0:127.0.0.1:1'])).stderr, /forwarding failed/);
+  const files = host.plan({ allow: ['sftp'] });
+  const { secret } = await host.connector.provision(files, yes);
+  assert.doesNotMatch((await host.ssh(files, secret ?? '', 'id')).stdout, /uid/);
+  for (const plan of [forwarding, files]) assert.equal((await host.connector.withdraw(plan)).gone, true);
   assert.equal(await host.fingerprint(), before);
 });

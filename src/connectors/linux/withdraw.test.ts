@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FLEEING, linuxHost, noHost, until, yes } from '#test/worlds/linux-host.ts';
 import { loginOf } from './names.ts';
 
-test('B03 B15 shells, detached processes, jobs and files end with the account', { timeout: 90_000 }, async (t) => {
+test('B03 B15 shells, detached processes, jobs and files end with the account', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const before = await host.fingerprint();
@@ -33,7 +33,7 @@ test('B03 B15 shells, detached processes, jobs and files end with the account', 
   assert.equal(await host.fingerprint(), before);
 });
 
-test('B10 processes that fork as fast as they can are ended', { timeout: 90_000 }, async (t) => {
+test('B10 processes that fork as fast as they can are ended', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const before = await host.fingerprint();
@@ -49,7 +49,7 @@ test('B10 processes that fork as fast as they can are ended', { timeout: 90_000 
   assert.equal(await host.fingerprint(), before);
 });
 
-test('B10 an account that an operator renamed, locked, deleted, or took the records of', { timeout: 120_000 }, async (t) => {
+test('B10 an account that an operator renamed, locked, deleted, or took the records of', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const before = await host.fingerprint();
@@ -74,7 +74,7 @@ test('B10 an account that an operator renamed, locked, deleted, or took the reco
   }
 });
 
-test('an account of the same name that is not Brevet\'s is never taken over and never removed', { timeout: 60_000 }, async (t) => {
+test('an account of the same name that is not Brevet\'s is never taken over and never removed', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const plan = host.plan({});
@@ -90,7 +90,7 @@ test('an account of the same name that is not Brevet\'s is never taken over and 
   assert.equal(await host.fingerprint(), before);
 });
 
-test('the sweeper finds and removes what is this Brevet\'s, also without its record, and nobody else\'s', { timeout: 60_000 }, async (t) => {
+test('the sweeper finds and removes what is this Brevet\'s, also without its record, and nobody else\'s', { timeout: 400_000 }, async (t) => {
   if (noHost) return t.skip(noHost);
   await using host = await linuxHost();
   const before = await host.fingerprint();
