@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { toAsciicast } from '#brokers/ssh/asciicast.ts';
-import { CommandIndex } from '#brokers/ssh/commands-entered.ts';
+import { EnteredCommands } from '#brokers/ssh/entered-commands.ts';
 import { harmlessLine } from '#brokers/ssh/harmless.ts';
 import type { SshEvent } from '#brokers/ssh/recording.ts';
 import { summarize } from '#brokers/ssh/recording-summary.ts';
@@ -22,7 +22,7 @@ async function folderOf(t: TestContext): Promise<string> {
 }
 
 function commandsOf(events: readonly SshEvent[]): readonly string[] {
-  const index = new CommandIndex();
+  const index = new EnteredCommands();
   return events.flatMap((event) => index.push(event)).map(({ command }) => command);
 }
 

@@ -56,7 +56,7 @@ test('D06 a terminal of any size is one that players take', () => {
 
 const DROPPED = [
   '\u001b]52;c;ZXZpbA==\u0007', '\u001b]0;title\u001b\\', '\u001b]8;;http://evil.example\u0007', '\u001bP$q"p\u001b\\', '\u001b_x\u001b\\', '\u001b^x\u001b\\', '\u001b[c', '\u001b[>c', '\u001b[6n',
-  '\u001b[?6n', '\u001b[21t', '\u001b[8;500;500t', '\u001b[>q', '\u001b[?1$p', '\u001b[5i', '\u001bZ', '\u0005', '\u009c', '\u001b[?1000h', '\u001b[?2004h', '\u001b[?1004;1006h', '\u001b[?u', '\u001b[99999999b',
+  '\u001b[?6n', '\u001b[21t', '\u001b[8;500;500t', '\u001b[>q', '\u001b[?1$p', '\u001b[5i', '\u001bZ', '\u0005', '\u009c', '\u001b[?1000h', '\u001b[?2004h', '\u001b[?1004;1006h', '\u001b[?u', '\u001b[99999999b', '\u001b%@', '\u001b%G', '\u001b G', '\u001b[62"p', '\u001b[>4;2m', '\u001b[>1u', '\u001b[2h', '\u001b[?1h', '\u001b=', '\u001b[?3h', '\u001b[>h',
 ];
 
 test('D05 what acts on the terminal of whoever watches is not in an export, unless it is wanted raw', () => {
@@ -67,8 +67,9 @@ test('D05 what acts on the terminal of whoever watches is not in an export, unle
 });
 
 test('D05 what is seen stays', () => {
-  for (const kept of ['\u001b[1;38;2;1;2;3m', '\u001b[2J\u001b[H', '\u001b[?1049h', '\u001b[?25l', '\u001b(B', '\u001b7\u001b8', '\u001b=', '\r\n\t\b', '\u001b[5;10r', '日é🙂', '\u001b[!p', '\u001b[2 q']) assert.equal(new ReplayFilter().push(kept), kept);
+  for (const kept of ['\u001b[1;38;2;1;2;3m', '\u001b[2J\u001b[H', '\u001b[?1049h', '\u001b[?25l', '\u001b(B', '\u001b7\u001b8', '\u001b#8', '\u001b[4h', '\r\n\t\b', '\u001b[5;10r', '日é🙂', '\u001b[!p', '\u001b[2 q']) assert.equal(new ReplayFilter().push(kept), kept);
   assert.equal(new ReplayFilter().push('\u001b[?1049;1000h'), '\u001b[?1049h');
+  assert.doesNotMatch(new ReplayFilter().push(`\u001b[?${'25;'.repeat(38)}1000h`), /1000/, 'nor behind many others');
 });
 
 test('D05 nothing of it comes through in pieces', () => {

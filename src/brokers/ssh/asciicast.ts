@@ -1,5 +1,5 @@
 import type { JsonObject } from '#domain/json.ts';
-import { CommandIndex, sizeOf } from './commands-entered.ts';
+import { EnteredCommands, sizeOf } from './entered-commands.ts';
 import { harmlessLine } from './harmless.ts';
 import { MOST_COLUMNS, MOST_ROWS } from './screen.ts';
 import type { SshEvent } from './recording.ts';
@@ -32,7 +32,7 @@ export function* toAsciicast(events: Iterable<SshEvent>, channel: number, option
 class Cast {
   startedAt: unknown = null;
   readonly #options: AsciicastOptions;
-  readonly #index = new CommandIndex();
+  readonly #index = new EnteredCommands();
   readonly #texts: Readonly<Record<StreamName | 'typed', CastText>>;
   /** In microseconds since the session began; `null` before the header is written. */
   #last: number | null = null;
@@ -82,10 +82,10 @@ class Cast {
     const started = typeof this.startedAt === 'string' ? Date.parse(this.startedAt) : Number.NaN;
     const header = {
       version: 3,
-      term: { cols: columns(cols), rows: rows(height), ...(term === null ? {} : { type: term }) },
+      term: { cols: columns(cols), rows: rows(height), ...(term === null ? {} : { type: harmlessLine(term) }) },
       ...(Number.isNaN(started) ? {} : { timestamp: Math.floor((started + at) / 1000) }),
-      ...(typeof detail['command'] === 'string' ? { command: detail['command'] } : {}),
-      ...(this.#options.title === undefined ? {} : { title: this.#options.title }),
+      ...(typeof detail['command'] === 'string' ? { command: harmlessLine(detail['command']) } : {}),
+      ...(this.#options.title === undefined ? {} : { title: harmlessLine(this.#options.title) }),
     };
     this.#lines.push(JSON.stringify(header));
     this.#last = Math.round(at * 1000);

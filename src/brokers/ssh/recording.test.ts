@@ -99,6 +99,17 @@ test('a secret is masked across writes, chunks and the end', () => {
   assert.equal(summarize(readRecording(chunks)).channels[0]?.streams.out?.masked, 2);
 });
 
+test('what was held back is recorded when the channel or the session ends', () => {
+  for (const end of ['closed', 'end'] as const) {
+    const writer = new SshRecordingWriter({ rules });
+    writer.opened(0, 'shell', PTY);
+    writer.output(0, Buffer.from('AKIA12\u001b['), 'out');
+    if (end === 'closed') writer.closed(0, 0, 0);
+    else writer.end('cut');
+    assert.equal(outputOf(readChunk(writer.take(true)), 0).toString(), 'AKIA12\u001b[');
+  }
+});
+
 test('a secret in a command line is masked', () => {
   const writer = new SshRecordingWriter({ rules });
   writer.opened(0, 'exec', { command: 'PGPASSWORD=hunter2 psql', env: ['TOKEN=abc'] });

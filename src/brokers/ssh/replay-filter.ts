@@ -1,9 +1,10 @@
 import { TerminalParser, type Csi } from './terminal-parser.ts';
 
 /**
- * Takes out of a terminal's stream what a replay does not need and what would act on the terminal of whoever watches (D05): the clipboard,
- * titles, links and every other OSC; device control and other strings; questions that the terminal answers, as if its user had typed; window
- * operations and printing; the reporting of mouse, focus and pastes. What is seen stays the same, but for pictures (sixel).
+ * Takes out of a terminal's stream what a replay does not need and what would act on the terminal of whoever watches (D05). Only what draws
+ * comes through: text, and sequences of a closed list. What does not: the clipboard, titles, links and every other OSC; device control and other
+ * strings; questions, which the terminal answers as if its user had typed; window operations and printing; what changes how keys, mouse
+ * and pastes are reported; leaving UTF-8, in which bytes of a letter would be controls. What is seen stays the same, but for pictures (sixel).
  */
 export class ReplayFilter {
   readonly #parser: TerminalParser;
@@ -14,11 +15,11 @@ export class ReplayFilter {
     this.#parser = new TerminalParser({
       text: keep,
       control: (code) => {
-        if (code !== ENQUIRY && code < 0x7f) keep(String.fromCharCode(code));
+        if (CONTROLS.has(code)) keep(String.fromCharCode(code));
       },
       csi: (sequence, raw) => keep(harmlessSequence(sequence, raw)),
       escape: (intermediates, final) => {
-        if (final !== 'Z') keep(`\u001b${intermediates}${final}`);
+        if (ESCAPES.test(`${intermediates}${final}`)) keep(`\u001b${intermediates}${final}`);
       },
       osc: () => {},
       string: () => {},
@@ -33,21 +34,23 @@ export class ReplayFilter {
   }
 }
 
-const ENQUIRY = 0x05;
+/** Bell, backspace, tab, the line ends, the shifts between character sets. */
+const CONTROLS = new Set([7, 8, 9, 10, 11, 12, 13, 14, 15]);
+/** Cursor, tabs, index, reset; character sets; lines of double size. */
+const ESCAPES = /^(?:[78DEHMcNOno|}~]|[()*+./-][0-~]|#[3-68])$/;
 /** By prefix, intermediates and final. */
-const ANSWERED = new Set(['c', '>c', '=c', 'n', '?n', 'x', '$p', '?$p', '>q', '?u', '*y', '?S', '$u', '&u', '\'|', '$w']);
-/** Window operations, printing, and the answering of them set by hand. */
-const ACTING = new Set(['t', '>t', 'i', '?i', '$t', '>T']);
-const REPORTING = new Set([9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016, 2004, 2031, 2048]);
-const LARGEST_NUMBER = 32_767;
+const DRAWING = new Set([...'ABCDEFGHIJKLMPSTXZ@`abdefgmrsu', '?J', '?K', ' q', '!p']);
+/** Inserting and new lines; screens, origin, wrapping, margins, the cursor's look, drawing at once. */
+const MODES: Readonly<Record<string, ReadonlySet<number>>> = {
+  '': new Set([4, 20]),
+  '?': new Set([5, 6, 7, 12, 25, 45, 47, 69, 1047, 1048, 1049, 2026]),
+};
+/** Beyond every screen; a character could be repeated a thousand million times. */
+const LARGEST_NUMBER = 10_000;
 
 function harmlessSequence({ prefix, numbers, intermediates, final }: Csi, raw: string): string {
-  const name = `${prefix}${intermediates}${final}`;
-  if (ANSWERED.has(name) || ACTING.has(name)) return '';
-  // A repetition of a thousand million characters, say.
   if (numbers.some((number) => number > LARGEST_NUMBER)) return '';
-  if (name !== '?h' && name !== '?l') return raw;
-  const kept = numbers.filter((mode) => !REPORTING.has(mode));
-  if (kept.length === numbers.length) return raw;
-  return kept.length === 0 ? '' : `\u001b[?${kept.join(';')}${final}`;
+  if (intermediates !== '' || (final !== 'h' && final !== 'l')) return DRAWING.has(`${prefix}${intermediates}${final}`) ? raw : '';
+  const kept = numbers.filter((mode) => MODES[prefix]?.has(mode));
+  return kept.length === 0 ? '' : `\u001b[${prefix}${kept.join(';')}${final}`;
 }

@@ -1,4 +1,4 @@
-import { sizeOf } from './commands-entered.ts';
+import { sizeOf } from './entered-commands.ts';
 import { MOST_COLUMNS, Screen } from './screen.ts';
 import type { SshEvent } from './recording.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CommandIndex } from './commands-entered.ts';
+import { EnteredCommands } from './entered-commands.ts';
 import { harmlessHtml, harmlessLine } from './harmless.ts';
 import type { ChannelEvent, SshEvent } from './recording.ts';
 import { searchRecording, ScreenText, shownLines } from './screen-text.ts';
@@ -27,7 +27,7 @@ function linesOf(...texts: readonly string[]): readonly string[] {
 }
 
 function commandsOf(...events: readonly ChannelEvent[]): readonly string[] {
-  const index = new CommandIndex();
+  const index = new EnteredCommands();
   return session(TERMINAL, ...events).flatMap((event) => index.push(event)).map(({ command }) => command);
 }
 
@@ -95,7 +95,7 @@ test('a shell that marks its prompts is believed about where a command begins', 
 });
 
 test('what is entered in an editor is no command', () => {
-  assert.deepEqual(commandsOf(output('\u001b[?1049h'), typed(0), output('text'), typed(1), output('\r\n'), output('\u001b[?1049l$ '), typed(0), output('id'), typed(1), output('\r\n')), ['id']);
+  assert.deepEqual(commandsOf(output('\u001b[?1049h'), typed(0), output('text'), typed(1), output('\r\n'), output('\u001b[?1049l$ '), typed(0), output('id'), typed(1), output('\r\nuid=0\r\n')), ['id']);
 });
 
 test('a search finds what was shown, in every channel, whatever the case', () => {

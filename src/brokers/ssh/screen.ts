@@ -291,9 +291,15 @@ export class Screen {
   #scroll(top: number, by: number): void {
     const bottom = Math.max(this.#bottom, top);
     const count = Math.min(Math.abs(by), bottom - top + 1);
+    if (by > 0 && top === 0 && !this.alternate) this.#first += count;
+    // Nothing is left, and nothing has to be moved for it.
+    if (this.#rows.length <= top) return;
+    if (count > bottom - top && bottom >= this.#rows.length - 1) {
+      this.#rows.length = top;
+      return;
+    }
     for (let at = this.#rows.length; at <= bottom; at++) this.#rowAt(at);
     const blank = Array.from({ length: count }, (): Row => ({ cells: [], wraps: false }));
-    if (by > 0 && top === 0 && !this.alternate) this.#first += count;
     if (by > 0) {
       this.#rows.splice(top, count);
       this.#rows.splice(bottom - count + 1, 0, ...blank);

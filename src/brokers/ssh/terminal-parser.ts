@@ -29,7 +29,6 @@ export interface Csi {
 const LONGEST_CSI = 128;
 const KEPT_OF_A_STRING = 4096;
 const LONGEST_STRING = 64 * 1024;
-const MOST_NUMBERS = 32;
 
 const PLAIN = /\P{Cc}+/uy;
 const C0_OR_C1 = /\p{Cc}/u;
@@ -116,7 +115,7 @@ export class TerminalParser {
     const parts = /^([<-?]?)([0-9:;]*)([ -/]*)$/.exec(kept);
     if (!parts) return;
     const [, prefix = '', numbers = '', intermediates = ''] = parts;
-    const values = numbers === '' ? [] : numbers.split(';', MOST_NUMBERS).map((each) => Number.parseInt(each, 10) || 0);
+    const values = numbers === '' ? [] : numbers.split(';').map((each) => Number.parseInt(each, 10) || 0);
     this.#events.csi({ prefix, numbers: values, intermediates, final: sign }, `\u001b[${kept}${sign}`);
   }
 

@@ -22,7 +22,7 @@ const PROMPT = /^.{0,120}?[$#%>❯➜»] +/u;
  * its prompts (OSC 133) tells that place itself. It is an index to a recording, not evidence: what is typed without an echo, or in an editor,
  * is not in it.
  */
-export class CommandIndex {
+export class EnteredCommands {
   readonly #screen: Screen;
   #found: EnteredCommand[] = [];
   #now = 0;
