@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { after, before, beforeEach, test as bare } from 'node:test';
-import ssh2, { type ClientChannel } from 'ssh2';
-import { CLIENT_ALGORITHMS } from '#brokers/ssh/algorithms.ts';
+import type { Client, ClientChannel } from 'ssh2';
 import { until } from '#test/worlds/broker-world.ts';
+import { signsAs } from '#test/worlds/certified-client.ts';
 import { EVERYTHING, refusals, startSshBrokerWorld, type RecordedLine, type SshBrokerWorld } from '#test/worlds/ssh-broker-world.ts';
 
 const test = (name: string, body: () => Promise<void>) => bare(name, { timeout: 60_000 }, body);
@@ -162,37 +162,12 @@ test('D01 D08 agent and X11 forwarding, other subsystems, other channels and req
   assert.deepEqual(refusals(await world.recorded()), ['streamlocal-forward@openssh.com']);
 });
 
-/** ssh2 as a client that asks for what OpenSSH's does not, with the certificate in place of its key. */
-async function rudeClient(): Promise<ssh2.Client> {
-  const { folder } = world;
-  const key = ssh2.utils.parseKey(await folder.read('key'));
-  if (key instanceof Error) throw key;
-  const blob = Buffer.from((await folder.read('key-cert.pub')).split(' ')[1] ?? '', 'base64');
-  const type = 'ssh-ed25519-cert-v01@openssh.com';
-  const plain = key.sign.bind(key);
-  const certified = Object.assign(Object.create(key) as typeof key, {
-    type, getPublicSSH: () => blob, sign: (data: Buffer) => plain(data),
-  });
-  const client = new ssh2.Client();
-  const agent = Object.assign(Object.create(ssh2.BaseAgent.prototype) as object, {
-    getIdentities: (done: (error: null, keys: unknown[]) => void) => done(null, [certified]),
-    sign: (_: unknown, data: Buffer, __: unknown, done: (error: null, signature: Buffer) => void) => {
-      const signature = plain(data);
-      const wrapped = Buffer.concat([Buffer.of(0, 0, 0, 11), Buffer.from('ssh-ed25519'), Buffer.of(0, 0, 0, 64), signature]);
-      done(null, wrapped);
-    },
-  });
-  client.connect({ host: '127.0.0.1', port: world.broker.port, username: 'orders-host', agent: agent as never, algorithms: CLIENT_ALGORITHMS, hostVerifier: () => true, strictVendor: false } as never);
-  await once(client, 'ready');
-  return client;
-}
-
 interface Packets {
   readonly write: { readonly allocStart: number; alloc(size: number): Buffer; finalize(packet: Buffer): Buffer };
 }
 
 /** Asks for a channel of a type that ssh2 has never heard of. */
-function openChannel(client: ssh2.Client, type: string): void {
+function openChannel(client: Client, type: string): void {
   const protocol = Reflect.get(client, '_protocol') as object;
   const { write } = Reflect.get(protocol, '_packetRW') as Packets;
   const words = Buffer.from(type);
@@ -208,7 +183,7 @@ function openChannel(client: ssh2.Client, type: string): void {
 }
 
 test('D01 a tunnel, a socket of the target\'s, an unknown channel, an unknown request: refused and recorded', async () => {
-  const client = await rudeClient();
+  const client = await signsAs(world.broker.port, await world.folder.read('key'), await world.folder.read('key-cert.pub'));
   const failed = (open: (done: (error?: Error | null) => void) => void) => new Promise((resolve) => open((error) => resolve(error instanceof Error)));
   assert.ok(await failed((done) => client.openssh_forwardOutStreamLocal('/run/docker.sock', done)));
   assert.ok(await failed((done) => client.openssh_forwardInStreamLocal('/tmp/x', done)));
