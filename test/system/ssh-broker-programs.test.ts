@@ -1,6 +1,6 @@
 /** The user's own programs through the SSH broker, on a real sshd: unchanged, byte for byte, and recorded. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { after, before, test as bare } from 'node:test';
@@ -98,11 +98,21 @@ test('scp in both its forms and sftp carry files byte for byte, both ways', asyn
     same(await readFile(folder.at('back')), MUCH);
     await rm(folder.at('back'));
   }
-  const batch = await run('sftp', [...options, '-b', '-', 'target'], `put ${folder.at('much')} ${folder.at('put')}\nget ${folder.at('put')} ${folder.at('got')}\nmkdir ${folder.at('dir')}\nls ${folder.at('dir')}\n`);
+  const batch = await run('sftp', [...options, '-b', '-', 'target'], [
+    `put ${folder.at('much')} ${folder.at('put')}`, `get ${folder.at('put')} ${folder.at('got')}`, `mkdir ${folder.at('dir')}`, `ls ${folder.at('dir')}`,
+    `rename ${folder.at('put')} ${folder.at('moved')}`, `chmod 600 ${folder.at('moved')}`, `-rm ${folder.at('not-there')}`, `rm ${folder.at('moved')}`, '',
+  ].join('\n'));
   assert.equal(batch.code, 0, batch.stderr);
   same(await readFile(folder.at('got')), MUCH);
   const lines = await world.recorded();
   assert.equal(lines.find(({ what }) => what === 'opened')?.['kind'], 'sftp');
+  const whole = { bytes: MUCH.length, sha256: createHash('sha256').update(MUCH).digest('hex') };
+  const events = lines.filter(({ what }) => what === 'sftp').map(({ op, path, to, status, read, written }) => [op, path, to ?? read ?? null, status ?? written ?? null]);
+  const [put, got] = [folder.at('put'), folder.at('moved')];
+  assert.deepEqual(events, [
+    ['open', put, null, 0], ['close', put, null, whole], ['open', put, null, 0], ['close', put, whole, null], ['mkdir', folder.at('dir'), null, 0],
+    ['list', `${folder.at('dir')}/`, null, 0], ['rename', put, got, 0], ['setstat', got, null, 0], ['remove', folder.at('not-there'), null, 2], ['remove', got, null, 0],
+  ]);
 });
 
 test('rsync and git work over it', async () => {

@@ -74,7 +74,7 @@ export class Flow {
   }
 
   #carry(bytes: Buffer): void {
-    if (this.#stopped || !this.#events.pass(bytes)) return;
+    if (this.#stopped || !this.#events.pass(bytes) || this.#hasStopped()) return;
     this.bytes += bytes.length;
     this.#inFlight += bytes.length;
     this.#to.write(bytes, () => {
@@ -83,6 +83,11 @@ export class Flow {
       this.#finish();
     });
     if (this.#mustWait) this.#from.pause();
+  }
+
+  /** Looking at a chunk may have stopped the flow. */
+  #hasStopped(): boolean {
+    return this.#stopped;
   }
 
   #finish(): void {

@@ -1,6 +1,8 @@
 import type { ClientChannel, PseudoTtyInfo, PseudoTtyOptions, ServerChannel, Session } from 'ssh2';
 import type { JsonObject } from '#domain/json.ts';
 import type { Flow } from './relay.ts';
+import { NoSftp } from './sftp-packets.ts';
+import { SftpWatch } from './sftp-watch.ts';
 import type { Track, Tracks } from './tracks.ts';
 
 /** What a program on the target may be told of the client's surroundings: how its texts are to be written. */
@@ -29,6 +31,7 @@ export class SessionChannel implements Track {
   #near: ServerChannel | null = null;
   #far: ClientChannel | null = null;
   #flows: Flow[] = [];
+  #sftp: SftpWatch | null = null;
   #exit: { readonly code: number | null; readonly signal: string | null } | null = null;
   #farClosed = false;
   #over = false;
@@ -132,15 +135,27 @@ export class SessionChannel implements Track {
       this.#farClosed = true;
       this.#maybeFinish();
     });
-    const isSftp = kind === 'sftp';
-    const input = (bytes: Buffer) => isSftp || tracks.record((recording) => recording.input(number, bytes));
+    const sftp = kind === 'sftp' ? new SftpWatch((event) => tracks.record((recording) => recording.sftp(number, event))) : null;
+    this.#sftp = sftp;
+    const input = (bytes: Buffer) => (sftp ? this.#readAlong(() => sftp.fromClient(bytes)) : tracks.record((recording) => recording.input(number, bytes)));
     const output = (stream: 'out' | 'err') => (bytes: Buffer) =>
-      (isSftp && stream === 'out') || tracks.record((recording) => recording.output(number, bytes, stream));
+      sftp && stream === 'out' ? this.#readAlong(() => sftp.fromTarget(bytes)) : tracks.record((recording) => recording.output(number, bytes, stream));
     this.#flows = [
       tracks.fromClient(near, far, input, () => far.eof()),
       tracks.toClient(far, near, output('out'), () => this.#maybeFinish()),
       tracks.toClient(far.stderr, near.stderr, output('err'), () => this.#maybeFinish()),
     ];
+  }
+
+  /** What can't be read can't be recorded: it does not pass, and the channel ends. */
+  #readAlong(read: () => void): void {
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof NoSftp)) throw error;
+      this.#tracks.refused('sftp', { why: error.message });
+      this.close(false, `Brevet: ${error.message}\r\n`);
+    }
   }
 
   /** The program has ended, and the client has all that it said. */
@@ -175,6 +190,7 @@ export class SessionChannel implements Track {
     this.#over = true;
     for (const flow of this.#flows) flow.stop();
     this.#tracks.forget(this.#flows);
+    this.#sftp?.finish();
     const [input, out, err] = this.#flows;
     this.#tracks.closed(this.#number, input?.bytes ?? 0, (out?.bytes ?? 0) + (err?.bytes ?? 0));
   }
