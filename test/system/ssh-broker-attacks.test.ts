@@ -4,6 +4,7 @@ import { randomBytes, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, afterEach, before, test as bare } from 'node:test';
+import type { ClientChannel } from 'ssh2';
 import { authorityOf } from '#contract/ssh/sign-certificate.ts';
 import { makeId } from '#domain/id.ts';
 import { until } from '#test/worlds/broker-world.ts';
@@ -190,6 +191,33 @@ test('H01 who tries one key after the other is shown the door', async () => {
   const ran = await world.run('ssh', ['-F', world.folder.at('many-config'), ...names.flatMap((name) => ['-i', world.folder.at(name)]), '-i', world.folder.at('key'), 'target', 'true']);
   assert.equal(ran.code, 255);
   assert.match(ran.stderr, /too many attempts to sign in/);
+});
+
+test('who sends more than the window has room for, to a program that does not read, is ended', async () => {
+  const client = await signsAs(world.broker.port, await world.folder.read('key'), await world.folder.read('key-cert.pub'));
+  const channel = await new Promise<ClientChannel>((resolve, reject) => client.exec('sleep 60', (error, opened) => (error ? reject(error) : resolve(opened))));
+  const protocol = Reflect.get(client, '_protocol') as { channelData(channel: number, bytes: Buffer): void };
+  const { id } = channel.outgoing as { id: number };
+  const closed = once(client, 'close');
+  for (let sent = 0; sent < 16_000_000; sent += 32_000) protocol.channelData(id, Buffer.alloc(32_000));
+  await closed;
+  await until(() => world.gate.ends.at(-1)?.session === world.gate.lastSession, 'the report');
+  assert.equal(world.gate.ends.at(-1)?.reason, 'client_closed');
+});
+
+test('a client that opens a window of 4 GiB and does not read holds the program back, not the broker\'s memory', async () => {
+  const client = await signsAs(world.broker.port, await world.folder.read('key'), await world.folder.read('key-cert.pub'));
+  const channel = await new Promise<ClientChannel>((resolve, reject) => client.exec('cat /dev/zero', (error, opened) => (error ? reject(error) : resolve(opened))));
+  const protocol = Reflect.get(client, '_protocol') as { channelWindowAdjust(channel: number, amount: number): void };
+  protocol.channelWindowAdjust((channel.outgoing as { id: number }).id, 2 ** 32 - 2 ** 22);
+  channel.pause();
+  (Reflect.get(client, '_sock') as Socket).pause();
+  const before = process.memoryUsage().rss;
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const grown = (process.memoryUsage().rss - before) / 1e6;
+  assert.ok(grown < 60, `${Math.round(grown)} MB more`);
+  (Reflect.get(client, '_sock') as Socket).destroy();
+  await until(() => world.gate.ends.at(-1)?.session === world.gate.lastSession, 'the report');
 });
 
 test('a broker that stops cuts what is open and reports it', async () => {
