@@ -5,12 +5,13 @@ import type { Gate } from '#app/ports/gate.ts';
 import type { Children } from '#app/ports/runtime.ts';
 import type { BrokerId } from '#domain/id.ts';
 import { Refusal } from '#domain/refusal.ts';
-import type { BrokerOrder, BrokerReport } from './broker-process.ts';
+import type { BrokerOrder, BrokerReport, SshDoor } from './broker-process.ts';
 import { ipcChannel, type Channel } from './channel.ts';
 import { serveGate } from './gate-channel.ts';
 import { MOST_SLOTS, slotOf } from './postgres/cancel-keys.ts';
 import type { BrokerLog } from './carried/context.ts';
 import type { TlsMaterial } from './postgres/doorway.ts';
+import type { SshMaterial } from './ssh/doorway.ts';
 
 export interface BrokersSettings {
   /** The file of the composition root that a broker process runs. */
@@ -21,6 +22,8 @@ export interface BrokersSettings {
   /** 0 for any free port. */
   readonly port: number;
   readonly tls: TlsMaterial;
+  /** A second door in every process, for SSH; its port 0 for any free one. */
+  readonly ssh?: SshDoor;
   readonly gate: Gate;
   /** One id for each process. */
   readonly brokerIds: readonly BrokerId[];
@@ -34,9 +37,12 @@ export interface BrokersSettings {
 export interface Brokers {
   readonly address: string;
   readonly port: number;
+  /** `null` without a door for SSH. */
+  readonly sshPort: number | null;
   /** The processes' ids, for a look from outside. */
   readonly pids: readonly number[];
   renewTls(tls: TlsMaterial): void;
+  renewSsh(material: SshMaterial): void;
   /** Cuts all sessions, reports them, ends the processes. */
   stop(): Promise<void>;
 }
@@ -56,13 +62,14 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
   if (count < 1 || count > MOST_SLOTS || brokerIds.length < count) throw new RangeError('as many broker ids as processes, 1 to 32');
   let tls = settings.tls;
   let stopping = false;
-  const port = await findPort(host, settings.port);
+  const port = await findPort(host, settings.port, POSTGRES_DOOR);
+  let ssh = settings.ssh ? { ...settings.ssh, port: await findPort(host, settings.ssh.port, SSH_DOOR) } : null;
   const children: (Child | undefined)[] = [];
   const cancel = async (key: { pid: number; secret: number }) => children[slotOf(key)]?.cancel(key);
 
   const keep = async (slot: number, pause: number): Promise<void> => {
     const id = brokerIds[slot] as BrokerId;
-    const child = new Child(settings, { broker: 'start', id, host, port, slot, tls, reusePort: count > 1 }, cancel);
+    const child = new Child(settings, { broker: 'start', id, host, port, slot, tls, ssh, reusePort: count > 1 }, cancel);
     children[slot] = child;
     const born = settings.monotonic();
     void child.gone.then((how) => {
@@ -101,6 +108,7 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
   return {
     address: host,
     port,
+    sshPort: ssh?.port ?? null,
     get pids() {
       return children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
     },
@@ -108,20 +116,33 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
       tls = renewed;
       for (const child of children) child?.tell({ broker: 'tls', tls });
     },
+    renewSsh(material) {
+      if (!ssh) return;
+      ssh = { ...ssh, material };
+      for (const child of children) child?.tell({ broker: 'ssh', material });
+    },
     stop,
   };
 }
 
+/** A door in the words of whoever has to set it right. */
+interface DoorWords {
+  readonly name: string;
+  readonly portHint: string;
+}
+const POSTGRES_DOOR: DoorWords = { name: 'PostgreSQL broker', portHint: 'set another port for the PostgreSQL broker by BREVET_BROKER_PORT' };
+const SSH_DOOR: DoorWords = { name: 'SSH broker', portHint: 'set another port for the SSH broker' };
+
 /** Finds out whether the port is free: processes that share one would quietly share it with a stranger as well. */
-async function findPort(host: string, port: number): Promise<number> {
+async function findPort(host: string, port: number, { name, portHint }: DoorWords): Promise<number> {
   const probe = createServer();
   try {
     probe.listen({ host, port });
     await once(probe, 'listening');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    if (code === 'EADDRINUSE') throw new Refusal('unavailable', `port ${port} on ${host} is in use`, { hint: 'Another Brevet may be running; or set another port for the PostgreSQL broker by BREVET_BROKER_PORT.' });
-    throw new Refusal('invalid_configuration', `the PostgreSQL broker can't listen on ${host}, port ${port} (${code})`, { hint: 'BREVET_BROKER_HOST is an address of this machine, such as 127.0.0.1 or 0.0.0.0; ports below 1024 need rights.' });
+    if (code === 'EADDRINUSE') throw new Refusal('unavailable', `port ${port} on ${host} is in use`, { hint: `Another Brevet may be running; or ${portHint}.` });
+    throw new Refusal('invalid_configuration', `the ${name} can't listen on ${host}, port ${port} (${code})`, { hint: 'BREVET_BROKER_HOST is an address of this machine, such as 127.0.0.1 or 0.0.0.0; ports below 1024 need rights.' });
   }
   const found = (probe.address() as AddressInfo).port;
   probe.close();

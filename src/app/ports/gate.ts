@@ -16,7 +16,10 @@ export interface ScramVerifier {
 export type ClientProof =
   /** It knows the one-time token with this handle; the gate consumes it, once. */
   | { readonly by: 'token'; readonly handle: string }
-  /** It holds the key of a certificate that Brevet's authority signed; SHA-256 of its DER in hex, and its subject's id. */
+  /**
+   * It holds the key of a certificate that Brevet's authority signed; SHA-256 in hex of the certificate as it is on the wire (DER, or an
+   * OpenSSH blob), and its subject's id: the one CN, or the one principal.
+   */
   | { readonly by: 'certificate'; readonly fingerprint: string; readonly subject: string };
 
 export interface OpenSession {
