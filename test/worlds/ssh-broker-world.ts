@@ -62,7 +62,7 @@ export async function startSshBrokerWorld(permits: SshPermits = EVERYTHING, limi
   const folder = await sshFolder();
   await Promise.all([folder.keygen('key', '-t', 'ed25519'), folder.keygen('carrier', '-t', 'ed25519')]);
   const account = await makeAccount(folder);
-  const sshd = await folder.sshd([`AuthorizedKeysFile ${folder.at('carrier.pub')}`, 'Subsystem sftp internal-sftp', 'AcceptEnv *', 'MaxSessions 100', 'X11Forwarding yes']);
+  const sshd = await folder.sshd([`AuthorizedKeysFile ${folder.at('carrier.pub')}`, 'Subsystem sftp internal-sftp', 'AcceptEnv *', 'MaxSessions 100', 'PasswordAuthentication yes', 'X11Forwarding yes']);
   const authority = authorityOf(generateKeyPairSync('ed25519').privateKey);
   const principal = makeId('person', Date.now(), randomBytes(10));
   const hostKeys = [(await folder.read('host-key.pub')).trim().split(' ').slice(0, 2).join(' ')];

@@ -16,8 +16,8 @@ import { dialTarget, type Target } from './upstream.ts';
 /** The last words on the client's channels reach it before the connection's end, and what runs on the target hears that it is to end. */
 const PART_MS = 200;
 const LINGER_MS = 400;
-/** Requests of these kinds are refused by OpenSSH as well, and ask only whether somebody is there. */
-const HARMLESS = ['keepalive@openssh.com', 'winadj@putty.projects.tartarus.org'];
+/** Requests of these kinds only tell how a client behaves, or ask whether somebody is there: servers refuse them. */
+const HARMLESS = ['keepalive@openssh.com', 'eow@openssh.com', 'winadj@putty.projects.tartarus.org', 'simple@putty.projects.tartarus.org'];
 
 /** What SSH does for a session; how it lives and ends is the same in all protocols. One client's connection is one session. */
 export class SshSession implements Carrier<Words> {
