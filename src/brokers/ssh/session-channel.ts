@@ -1,7 +1,7 @@
 import type { ClientChannel, PseudoTtyInfo, PseudoTtyOptions, ServerChannel, Session } from 'ssh2';
 import type { JsonObject } from '#domain/json.ts';
 import type { Flow } from './relay.ts';
-import { NoSftp } from './sftp-packets.ts';
+import { NoSftp } from './sftp-messages.ts';
 import { SftpWatch } from './sftp-watch.ts';
 import type { Track, Tracks } from './tracks.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { string, uint32, uint64 } from '#contract/ssh/wire.ts';
 import type { JsonObject } from '#domain/json.ts';
-import { NoSftp } from './sftp-packets.ts';
+import { NoSftp } from './sftp-messages.ts';
 import { SftpWatch } from './sftp-watch.ts';
 
 const message = (type: number, ...fields: readonly Uint8Array[]) => string(Buffer.of(type), ...fields);

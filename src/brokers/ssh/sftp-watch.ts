@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { JsonObject } from '#domain/json.ts';
-import { Fields, NoSftp, SftpMessages } from './sftp-packets.ts';
+import { Fields, NoSftp, SftpMessages } from './sftp-messages.ts';
 
 // Requests, by their numbers in the protocol.
 const OPEN = 3;
