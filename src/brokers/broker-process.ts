@@ -7,7 +7,7 @@ import { gateOver } from './gate-channel.ts';
 import { startBroker, type Broker } from './postgres/broker.ts';
 import type { TlsMaterial } from './postgres/doorway.ts';
 import type { CancelKey } from './postgres/startup.ts';
-import { startSshBroker, type SshBroker } from './ssh/broker.ts';
+import { startSshBroker, type SshBroker, type SshBrokerSettings } from './ssh/broker.ts';
 import type { SshMaterial } from './ssh/doorway.ts';
 
 /** The door for SSH, beside the one for PostgreSQL. */
@@ -34,6 +34,8 @@ export type BrokerOrder =
   | { readonly broker: 'cancelled'; readonly call: number }
   | { readonly broker: 'stop' };
 
+type StartOrder = Extract<BrokerOrder, { broker: 'start' }>;
+
 /** From a broker process to the server. */
 export type BrokerReport =
   | { readonly broker: 'listening'; readonly port: number }
@@ -59,37 +61,16 @@ export function runBrokerProcess(channel: Channel, world: ProcessWorld): void {
   const report = (message: BrokerReport) => channel.send(message);
   const cancels = new Map<number, () => void>();
   let calls = 0;
-  let broker: Broker | undefined;
-  let ssh: SshBroker | undefined;
-  /** Came while the brokers were starting with older ones. */
-  let renewed: TlsMaterial | undefined;
-  let renewedSsh: SshMaterial | undefined;
-  const { now, monotonic, random } = world;
   const log: BrokerLog = (level, message, facts) => report({ broker: 'log', level, message, facts });
-
-  const start = async (order: Extract<BrokerOrder, { broker: 'start' }>): Promise<void> => {
+  const forwardCancel = (key: CancelKey) =>
+    new Promise<void>((resolve) => {
+      cancels.set(++calls, resolve);
+      report({ broker: 'cancel', call: calls, key });
+    });
+  const doors = new Doors({ ...world, gate, log }, forwardCancel);
+  const start = async (order: StartOrder): Promise<void> => {
     try {
-      broker = await startBroker({
-        ...order,
-        broker: order.id,
-        gate,
-        now,
-        monotonic,
-        random,
-        log,
-        forwardCancel: (key) =>
-          new Promise((resolve) => {
-            cancels.set(++calls, resolve);
-            report({ broker: 'cancel', call: calls, key });
-          }),
-      });
-      if (renewed) broker.renewTls(renewed);
-      if (order.ssh) {
-        const { id, host, reusePort } = order;
-        ssh = await startSshBroker({ broker: id, gate, host, reusePort, now, monotonic, random, log, ...order.ssh });
-        if (renewedSsh) ssh.renewMaterial(renewedSsh);
-      }
-      report({ broker: 'listening', port: broker.port });
+      report({ broker: 'listening', port: await doors.open(order) });
     } catch (error) {
       report({ broker: 'failed', code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
     }
@@ -101,28 +82,77 @@ export function runBrokerProcess(channel: Channel, world: ProcessWorld): void {
       case 'start':
         return void start(order);
       case 'tls':
-        renewed = order.tls;
-        return broker?.renewTls(order.tls);
+        return doors.renewTls(order.tls);
       case 'ssh':
-        renewedSsh = order.material;
-        return ssh?.renewMaterial(order.material);
+        return doors.renewSsh(order.material);
       case 'cancel':
-        return void (broker?.cancel(order.key) ?? Promise.resolve()).then(() => report({ broker: 'cancelled', call: order.call }));
+        return void doors.cancel(order.key).then(() => report({ broker: 'cancelled', call: order.call }));
       case 'cancelled':
         cancels.get(order.call)?.();
         return void cancels.delete(order.call);
       case 'stop':
-        return void Promise.all([broker?.stop(), ssh?.stop()]).finally(() => world.exit(0));
+        return void doors.stop().finally(() => world.exit(0));
       default:
     }
   });
   channel.onClose(() => {
-    broker?.closeDoor();
-    ssh?.closeDoor();
+    doors.close();
     const wait = setInterval(() => {
-      if ((broker?.load.sessions ?? 0) + (ssh?.load.sessions ?? 0) > 0) return;
+      if (doors.sessions > 0) return;
       clearInterval(wait);
       world.exit(0);
     }, 100);
   });
+}
+
+/** The brokers of a process, one for each protocol. What comes while they start counts when they have. */
+class Doors {
+  readonly #shared: Pick<SshBrokerSettings, 'gate' | 'now' | 'monotonic' | 'random' | 'log'>;
+  readonly #forwardCancel: (key: CancelKey) => Promise<void>;
+  #postgres: Broker | undefined;
+  #ssh: SshBroker | undefined;
+  #tls: TlsMaterial | undefined;
+  #material: SshMaterial | undefined;
+
+  constructor(shared: Pick<SshBrokerSettings, 'gate' | 'now' | 'monotonic' | 'random' | 'log'>, forwardCancel: (key: CancelKey) => Promise<void>) {
+    this.#shared = shared;
+    this.#forwardCancel = forwardCancel;
+  }
+
+  /** Answers the port for PostgreSQL. @throws the system's error when a port can't be had */
+  async open({ id, host, port, reusePort, slot, tls, ssh }: StartOrder): Promise<number> {
+    const shared = { ...this.#shared, broker: id, host, reusePort };
+    this.#postgres = await startBroker({ ...shared, port, slot, tls, forwardCancel: this.#forwardCancel });
+    if (this.#tls) this.#postgres.renewTls(this.#tls);
+    if (ssh) this.#ssh = await startSshBroker({ ...shared, ...ssh });
+    if (this.#material) this.#ssh?.renewMaterial(this.#material);
+    return this.#postgres.port;
+  }
+
+  renewTls(tls: TlsMaterial): void {
+    this.#tls = tls;
+    this.#postgres?.renewTls(tls);
+  }
+
+  renewSsh(material: SshMaterial): void {
+    this.#material = material;
+    this.#ssh?.renewMaterial(material);
+  }
+
+  async cancel(key: CancelKey): Promise<void> {
+    await this.#postgres?.cancel(key);
+  }
+
+  get sessions(): number {
+    return (this.#postgres?.load.sessions ?? 0) + (this.#ssh?.load.sessions ?? 0);
+  }
+
+  close(): void {
+    this.#postgres?.closeDoor();
+    this.#ssh?.closeDoor();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#postgres?.stop(), this.#ssh?.stop()]);
+  }
 }

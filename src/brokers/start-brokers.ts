@@ -52,6 +52,7 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 30_000;
 /** A process that lived this long starts again at once. */
 const STEADY_MS = 60_000;
+const longer = (pause: number): number => Math.min(pause * 2, LONGEST_PAUSE_MS);
 
 /**
  * Starts broker processes on one port and keeps them running. They hold no secret by argument or environment: all comes
@@ -76,53 +77,49 @@ export async function startBrokers(settings: BrokersSettings): Promise<Brokers> 
       if (children[slot] === child) children[slot] = undefined;
       if (stopping || !child.served) return;
       settings.log('error', 'a broker process ended and is started again', { slot, how });
-      const next = settings.monotonic() - born > STEADY_MS ? FIRST_PAUSE_MS : Math.min(pause * 2, LONGEST_PAUSE_MS);
+      const next = settings.monotonic() - born > STEADY_MS ? FIRST_PAUSE_MS : longer(pause);
       setTimeout(() => again(slot, next), next);
     });
     await child.listening;
   };
   const again = (slot: number, pause: number): void => {
     if (stopping) return;
-    keep(slot, pause).catch(() => {
-      const next = Math.min(pause * 2, LONGEST_PAUSE_MS);
-      setTimeout(() => again(slot, next), next);
-    });
+    keep(slot, pause).catch(() => setTimeout(() => again(slot, longer(pause)), longer(pause)));
   };
 
-  const stop = async () => {
+  const end = async (how: 'stop' | 'kill') => {
     stopping = true;
-    await Promise.all(children.map((child) => child?.stop()));
-    settings.children?.delete(stopAtOnce);
+    await Promise.all(children.map((child) => child?.[how]()));
   };
-  const stopAtOnce = async () => {
-    stopping = true;
-    await Promise.all(children.map((child) => child?.kill()));
-  };
+  const stopAtOnce = () => end('kill');
+  const stop = () => end('stop').finally(() => settings.children?.delete(stopAtOnce));
   settings.children?.add(stopAtOnce);
-  try {
-    await Promise.all(Array.from({ length: count }, (_, slot) => keep(slot, FIRST_PAUSE_MS)));
-  } catch (error) {
+  await Promise.all(Array.from({ length: count }, (_, slot) => keep(slot, FIRST_PAUSE_MS))).catch(async (error: unknown) => {
     await stop();
     throw error;
-  }
+  });
+  const tell = (order: BrokerOrder) => children.forEach((child) => child?.tell(order));
   return {
     address: host,
     port,
     sshPort: ssh?.port ?? null,
     get pids() {
-      return children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
+      return pidsOf(children);
     },
     renewTls(renewed) {
       tls = renewed;
-      for (const child of children) child?.tell({ broker: 'tls', tls });
+      tell({ broker: 'tls', tls });
     },
     renewSsh(material) {
-      if (!ssh) return;
-      ssh = { ...ssh, material };
-      for (const child of children) child?.tell({ broker: 'ssh', material });
+      if (ssh) ssh = { ...ssh, material };
+      tell({ broker: 'ssh', material });
     },
     stop,
   };
+}
+
+function pidsOf(children: readonly (Child | undefined)[]): readonly number[] {
+  return children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
 }
 
 /** A door in the words of whoever has to set it right. */

@@ -152,6 +152,8 @@ test('C05 targets that refuse the account, hang, say nonsense, or are not there:
   closed.close();
   await once(closed, 'close');
   const trials = [
+    [{ hostKeys: ['nonsense'] }, /a host key of the target can not be read/],
+    [{ auth: { by: 'key', privateKey: '-----BEGIN PRIVATE KEY-----\nwrong\n' } as const }, /key for the target can not be read/],
     [{ user: 'nobody-here' }, /does not accept Brevet's sign-in/],
     [{ auth: { by: 'password', password: 'wrong' } as const }, /does not accept Brevet's sign-in/],
     [{ port: gone }, /the target does not answer/],
@@ -179,7 +181,7 @@ test('H01 connections that say little are few and short, and others get in meanw
   });
   await until(() => world.broker.load.halfOpen >= 15, 'the flood');
   assert.ok(world.broker.load.halfOpen <= 20);
-  await Promise.all(sockets.map((socket) => socket.closed || once(socket, 'close')));
+  await Promise.all(sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once('close', resolve))));
   await until(() => world.broker.load.halfOpen === 0, 'the end of the flood');
   assert.equal((await world.ssh(['target', 'echo in'])).stdout.toString(), 'in\n');
 });

@@ -79,7 +79,8 @@ async function forwarding(flags: readonly string[]): Promise<{ stop(): Promise<r
   return {
     stderr: () => stderr,
     async stop() {
-      child.kill();
+      // OpenSSH's client may miss a gentler signal that comes while a channel ends.
+      child.kill('SIGKILL');
       return world.recorded();
     },
   };

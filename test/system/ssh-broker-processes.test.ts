@@ -20,7 +20,7 @@ let flags: readonly string[];
 before(async () => {
   [world, authority] = await Promise.all([startSshBrokerWorld(), makeAuthority()]);
   const { cert, key } = await authority.issue('server', 'localhost');
-  const material = makeMaterial(world.authority);
+  const material = await makeMaterial(world.folder, world.authority);
   brokers = await startBrokers({
     entry: join(import.meta.dirname, '../../src/main/broker.ts'), count: 2, host: '127.0.0.1', port: 0, tls: { cert, key, ca: [authority.ca] },
     ssh: { port: 0, material }, gate: world.gate, brokerIds: [0, 1].map(() => makeId('broker', Date.now(), randomBytes(10))),
@@ -55,7 +55,7 @@ test('a process that is killed takes its sessions with it, and they are reported
 });
 
 test('new keys are shown, and new authorities believed, without a restart', async () => {
-  const material = makeMaterial(world.authority);
+  const material = await makeMaterial(world.folder, world.authority);
   brokers.renewSsh({ ...material, authorities: [] });
   await world.folder.write('known_hosts', `[127.0.0.1]:${brokers.sshPort} ${material.line}\n`);
   await until(async () => /Permission denied/.test((await world.ssh([...flags, 'target', 'true'])).stderr), 'the new key, and no authority');

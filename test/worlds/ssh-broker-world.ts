@@ -4,7 +4,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import ssh2 from 'ssh2';
 import type { SshPermits, SshUpstream } from '#app/ports/gate.ts';
 import { startSshBroker, type SshBroker, type SshBrokerSettings } from '#brokers/ssh/broker.ts';
 import type { SshMaterial } from '#brokers/ssh/doorway.ts';
@@ -71,7 +70,7 @@ export async function startSshBrokerWorld(permits: SshPermits = EVERYTHING, limi
   }));
   gate.certificates.add(principal);
   const log: string[] = [];
-  const material = makeMaterial(authority);
+  const material = await makeMaterial(folder, authority);
   const broker = await startSshBroker({ ...settingsFor(gate, material, log), limits });
   await folder.write('known_hosts', `[127.0.0.1]:${broker.port} ${material.line}\n`);
   const certify = async (name: string, changed: Partial<UserContent> = {}, by = authority) => {
@@ -140,13 +139,16 @@ function termsFor(upstream: SshUpstream): TicketTerms<SshUpstream> {
 }
 
 /** A host key of a broker's, and a certificate of the authority's for it. */
-export function makeMaterial(authority: SshAuthority): SshMaterial & { readonly line: string } {
-  const { private: hostKey, public: line } = ssh2.utils.generateKeyPairSync('ed25519');
+export async function makeMaterial(folder: SshFolder, authority: SshAuthority): Promise<SshMaterial & { readonly line: string }> {
+  const name = `broker-${randomBytes(4).toString('hex')}`;
+  // ssh2 makes one Ed25519 key in 250 or so that is a byte short.
+  await folder.keygen(name, '-t', 'ed25519');
+  const [hostKey, line] = await Promise.all([folder.read(name), folder.read(`${name}.pub`)]);
   const hostCertificate = signHostCertificate({
     publicKey: Buffer.from(line.split(' ')[1] ?? '', 'base64'), serial: 2n, keyId: 'broker', hosts: ['broker.example'], nonce: randomBytes(32),
     validAfter: new Date(Date.now() - 60_000), validBefore: new Date(Date.now() + 600_000),
   }, authority);
-  return { hostKey, line, hostCertificate, authorities: [encodePublicKey(authority.publicKey)] };
+  return { hostKey, line: line.trim(), hostCertificate, authorities: [encodePublicKey(authority.publicKey)] };
 }
 
 export function settingsFor(gate: MemoryGate<SshUpstream>, material: SshMaterial, log: string[]): SshBrokerSettings {

@@ -4,6 +4,7 @@ import type { Waiting } from '../carried/ask-gate.ts';
 import { hangUp } from '../carried/hang-up.ts';
 import type { Words } from '../carried/words.ts';
 import { SERVER_ALGORITHMS } from './algorithms.ts';
+import { readableKey } from './private-key.ts';
 import { ssh2Server, type PatchedConnection } from './patched-ssh2.ts';
 import { linesOf } from './speech.ts';
 
@@ -63,7 +64,7 @@ export class Doorway {
 
   #serve({ hostKey, hostCertificate }: SshMaterial): Server {
     const certificate = hostCertificate && Buffer.from(hostCertificate);
-    const server = ssh2Server({ hostKeys: [{ key: hostKey, certificate }], algorithms: SERVER_ALGORITHMS, ident: 'Brevet', ...KEEPALIVE });
+    const server = ssh2Server({ hostKeys: [{ key: readableKey(hostKey), certificate }], algorithms: SERVER_ALGORITHMS, ident: 'Brevet', ...KEEPALIVE });
     return server.on('connection', (client: PatchedConnection, info: ClientInfo) => this.#waiting.get(nameOf(info.ip, info.port))?.(client, info));
   }
 }

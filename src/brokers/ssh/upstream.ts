@@ -4,6 +4,7 @@ import type { SshUpstream } from '#app/ports/gate.ts';
 import { fingerprintOf } from '#contract/ssh/public-key.ts';
 import { Refusal } from '#domain/refusal.ts';
 import { CLIENT_ALGORITHMS } from './algorithms.ts';
+import { readableKey } from './private-key.ts';
 
 const DIAL_MS = 10_000;
 
@@ -19,10 +20,12 @@ export interface Target {
  * Signs in on the target. Bounded in time; on any failure, and when `signal` fires, the connection is closed before this throws.
  * `alarm` hears of a host key that is none of the target's.
  *
- * @throws Refusal `target_unreachable`, `target_refused`: without addresses, accounts or the target's own words
+ * @throws Refusal `target_unreachable`, `target_refused`, `invalid_configuration`: without addresses, accounts or the target's own words
  */
 export async function dialTarget(address: SshUpstream, alarm: (shown: string | null) => void, signal: AbortSignal): Promise<Target> {
   const pinned = address.hostKeys.map(readHostKey);
+  const algorithms = { ...CLIENT_ALGORITHMS, serverHostKey: algorithmsOf(pinned.map(({ type }) => type)) };
+  const authHandler = [...methodsOf(address)];
   const socket = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
   const stop = () => socket.destroy();
   signal.addEventListener('abort', stop, { once: true });
@@ -37,8 +40,8 @@ export async function dialTarget(address: SshUpstream, alarm: (shown: string | n
     await ready(client, () => client.connect({
       sock: socket,
       username: address.user,
-      algorithms: { ...CLIENT_ALGORITHMS, serverHostKey: algorithmsOf(pinned.map(({ type }) => type)) },
-      authHandler: [...methodsOf(address)],
+      algorithms,
+      authHandler,
       hostVerifier,
       ident: 'Brevet',
       readyTimeout: DIAL_MS,
@@ -91,13 +94,21 @@ function algorithmsOf(types: readonly string[]): ServerHostKeyAlgorithm[] {
 
 /** Many servers ask for a password by prompts (PAM). One prompt that hides what is typed gets it, anything else nothing. */
 function methodsOf({ user: username, auth }: SshUpstream): readonly AnyAuthMethod[] {
-  if (auth.by === 'key') return [{ type: 'publickey', username, key: auth.privateKey }];
+  if (auth.by === 'key') return [{ type: 'publickey', username, key: readKey(auth.privateKey) }];
   const prompt: KeyboardInteractiveAuthMethod['prompt'] = (_name, _instructions, _language, prompts, finish) =>
     finish(prompts.length === 1 && prompts[0]?.echo !== true ? [auth.password] : prompts.map(() => ''));
   return [
     { type: 'password', username, password: auth.password },
     { type: 'keyboard-interactive', username, prompt },
   ];
+}
+
+function readKey(text: string): string {
+  try {
+    return readableKey(text);
+  } catch {
+    throw new Refusal('invalid_configuration', "Brevet's key for the target can not be read");
+  }
 }
 
 function asRefusal(error: Error & { level?: string }): Refusal {
