@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { openSession } from '#app/gate/open-session.ts';
 import type { Answer } from '#contract/routes.ts';
+import { makeId } from '#domain/id.ts';
+import type { Refusal } from '#domain/refusal.ts';
 import { ask, done, refused, review, see, told, whenTrue, workload, type Grant } from '#test/worlds/asking.ts';
 import { brevetWorld, type BrevetWorld, type Caller, type Reply } from '#test/worlds/brevet-world.ts';
 
@@ -214,6 +217,18 @@ test('D09 a connection token works once, for one session, and for nobody else', 
   await world.until('ada', grant.id, 'ended');
   const { rows } = await world.database.pool.query(`select count(*)::int as leaks from brevet.connection_tokens where verifier::text like '%' || $1 || '%'`, [token.password]);
   assert.deepEqual(rows, [{ leaks: 0 }]);
+});
+
+test('A12 what opens a session in one protocol opens none in another, and is not spent by the attempt', async () => {
+  const grant = await world.grant('ada', 'orders-read');
+  const token = done(await tokenFor(they(ada), grant.id));
+  const handle = token.user.slice(token.user.lastIndexOf('/') + 1);
+  const ask = {
+    protocol: 'ssh', broker: makeId('broker', Date.now(), randomBytes(10)), proof: { by: 'token', handle }, target: 'orders', within: null, grant: null, request: null,
+    waitSeconds: 0, client: { address: '127.0.0.1', application: null },
+  } as const;
+  await assert.rejects(openSession(world.server.app, ask), (error: Refusal) => error.code === 'unsupported' && /by postgresql, not by ssh/.test(error.message));
+  assert.equal(await select1(envOf(token)), '1');
 });
 
 test('B13 disabling somebody ends everything within ten seconds, also of the workloads they own', async () => {
