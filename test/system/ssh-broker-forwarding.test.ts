@@ -1,13 +1,15 @@
 /** D01, D08: every other way than a program's terminal: what is permitted passes and is recorded, the rest is refused and recorded. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { after, before, beforeEach, test as bare } from 'node:test';
 import type { Client, ClientChannel } from 'ssh2';
 import { until } from '#test/worlds/broker-world.ts';
 import { signsAs } from '#test/worlds/certified-client.ts';
-import { EVERYTHING, refusals, startSshBrokerWorld, type RecordedLine, type SshBrokerWorld } from '#test/worlds/ssh-broker-world.ts';
+import { EVERYTHING, refusals, run, startSshBrokerWorld, type RecordedLine, type SshBrokerWorld } from '#test/worlds/ssh-broker-world.ts';
 
 const test = (name: string, body: () => Promise<void>) => bare(name, { timeout: 60_000 }, body);
 const NOTHING = { shell: false, exec: false, sftp: false, localForward: [], remoteForward: [] };
@@ -149,12 +151,14 @@ test('D01 shell, exec and sftp are three permits, and what is refused runs nothi
 });
 
 test('D01 D08 agent and X11 forwarding, other subsystems, other channels and requests: refused and recorded', async () => {
-  const env = { ...process.env, DISPLAY: ':99', SSH_AUTH_SOCK: '/nowhere' };
-  Object.assign(process.env, env);
-  const ran = await world.ssh(['-A', '-Y', '-o', `IdentityAgent=none`, '-o', 'ForwardX11Trusted=yes', 'target', 'echo "[$SSH_AUTH_SOCK][$DISPLAY]"']);
+  const socket = world.folder.at('agent');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  await until(() => existsSync(socket), 'the agent');
+  const env = { ...process.env, DISPLAY: '127.0.0.1:99', SSH_AUTH_SOCK: socket };
+  const ran = await run('ssh', [...world.options, '-A', '-Y', '-o', 'IdentityAgent=SSH_AUTH_SOCK', 'target', 'echo "[$SSH_AUTH_SOCK][$DISPLAY]"'], '', env);
+  agent.kill();
   assert.equal(ran.stdout.toString(), '[][]\n');
-  const lines = await world.recorded();
-  for (const what of refusals(lines)) assert.ok(['agent forwarding', 'X11 forwarding'].includes(what), what);
+  assert.deepEqual(refusals(await world.recorded()).toSorted(), ['X11 forwarding', 'agent forwarding']);
   const subsystem = await world.ssh(['-s', 'target', 'netconf']);
   assert.match(subsystem.stderr, /subsystem request failed/);
   assert.deepEqual(refusals(await world.recorded()), ['subsystem']);
