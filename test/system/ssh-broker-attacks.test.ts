@@ -172,6 +172,28 @@ test('C05 targets that refuse the account, hang, say nonsense, or are not there:
   silent.close();
 });
 
+test('a target that hangs up in mid-session ends it, in words', async () => {
+  const ran = await world.ssh(['target', 'echo in; kill -9 $PPID; sleep 5']);
+  assert.deepEqual([ran.code, ran.stdout.toString()], [255, 'in\n']);
+  assert.match(ran.stderr, /Brevet: the target has closed the connection/);
+  await until(() => world.gate.ends.at(-1)?.session === world.gate.lastSession, 'the report');
+  assert.equal(world.gate.ends.at(-1)?.reason, 'target_closed');
+});
+
+test('a target that starts no more programs says so on the one that it does not start', async () => {
+  const client = await signsAs(world.broker.port, await world.folder.read('key'), await world.folder.read('key-cert.pub'));
+  const words = await Promise.all(Array.from({ length: 110 }, () => new Promise<string>((resolve, reject) => client.exec('sleep 1', (error, channel) => {
+    if (error) return reject(error);
+    let text = '';
+    channel.resume().stderr.on('data', (bytes: Buffer) => (text += bytes.toString()));
+    channel.on('close', () => resolve(text));
+  }))));
+  // Its MaxSessions is 100.
+  assert.deepEqual(words.filter((text) => text !== '').map((text) => text.trim()), Array.from({ length: 10 }, () => 'Brevet: the target does not start it'));
+  client.end();
+  await until(() => world.gate.ends.at(-1)?.session === world.gate.lastSession, 'the report');
+});
+
 test('H01 connections that say little are few and short, and others get in meanwhile', async () => {
   const sockets = Array.from({ length: 60 }, (_, n) => {
     const socket = connect(world.broker.port, '127.0.0.1').on('error', () => undefined);
