@@ -38,9 +38,9 @@ export function keyLine(key: Uint8Array, scope: Scope, deadline: Date, comment: 
   if (scope.allow.includes('shell') || scope.allow.includes('exec')) options.push('pty');
   if (scope.localForward.length + scope.remoteForward.length > 0) {
     options.push('port-forwarding', ...scope.localForward.map((to) => `permitopen="${to}"`), ...scope.remoteForward.map((port) => `permitlisten="${port}"`));
-    // Without one of a kind all of that kind would be allowed.
-    if (scope.localForward.length === 0) options.push('permitopen="none"');
-    if (scope.remoteForward.length === 0) options.push('permitlisten="none"');
+    // Without one of a kind all of that kind would be allowed, and there is no word for none here: a name that never exists (RFC 6761).
+    if (scope.localForward.length === 0) options.push('permitopen="none.invalid:1"');
+    if (scope.remoteForward.length === 0) options.push('permitlisten="none.invalid:1"');
   }
   if (knowsUtc(server)) options.push(`expiry-time="${sudoTime(deadline)}"`);
   if (scope.allow.length === 1 && scope.allow[0] === 'sftp') options.push('command="internal-sftp"');

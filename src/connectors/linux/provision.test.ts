@@ -92,9 +92,11 @@ test('permits of the connection hold in sshd itself: sftp alone, forwarding only
   const before = await host.fingerprint();
   const forwarding = host.plan({ allow: ['exec'], localForward: [`127.0.0.1:${host.sshd.port}`] });
   const made = await host.connector.provision(forwarding, yes);
-  const through = (to: string) => host.ssh(forwarding, made.secret ?? '', '', ['-W', to]);
-  assert.match((await through(`127.0.0.1:${host.sshd.port}`)).stdout, /^SSH-2.0/);
-  assert.match((await through('127.0.0.1:1')).stderr, /prohibited/);
+  const key = await host.folder.write('forwarding', made.secret ?? '');
+  const line = `ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentityAgent=none -i ${key} -p ${host.sshd.port} -l ${loginOf(forwarding.objectName)} 127.0.0.1`;
+  const through = (to: string) => host.root(`sleep 1 | timeout 10 ${line} -W ${to} 2>&1`).catch((error: { stdout: string }) => error.stdout);
+  assert.match(await through(`127.0.0.1:${host.sshd.port}`), /^SSH-2.0/m);
+  assert.match(await through('127.0.0.1:1'), /prohibited/);
   assert.match((await host.ssh(forwarding, made.secret ?? '', 'true', ['-o', 'ExitOnForwardFailure=yes', '-R', '0:127.0.0.1:1'])).stderr, /forwarding failed/);
   const files = host.plan({ allow: ['sftp'] });
   const { secret } = await host.connector.provision(files, yes);
