@@ -10,8 +10,10 @@ import { changedHostKey, failureOf } from './failure.ts';
 
 /** All in milliseconds. */
 export interface Timeouts {
-  /** From the first packet until signed in. */
+  /** From the first packet until the host has shown its key. */
   readonly connect: number;
+  /** Until signed in: a host that checks passwords by PAM lets a wrong one wait. */
+  readonly signIn: number;
   /** How long a script may say nothing. */
   readonly silence: number;
   /** How long it may take in all; the host ends it then by itself too. */
@@ -19,7 +21,7 @@ export interface Timeouts {
   /** How long it waits for another worker on the host. */
   readonly lock: number;
 }
-export const TIMEOUTS: Timeouts = { connect: 3000, silence: 15_000, script: 50_000, lock: 5000 };
+export const TIMEOUTS: Timeouts = { connect: 3000, signIn: 6000, silence: 15_000, script: 50_000, lock: 5000 };
 
 /** A host may send this much over one connection; a hostile one is cut off there. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -73,7 +75,8 @@ export async function openHost(target: TargetAccess, timeouts: Timeouts): Promis
 /** Answers what sshd calls itself. */
 function signIn(client: Client, socket: Socket, config: TargetConfig, credential: string | null, timeouts: Timeouts): Promise<string> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('timed out while signing in')), timeouts.connect);
+    const late = () => fail(new Error('timed out while signing in'));
+    let timer = setTimeout(late, timeouts.connect);
     let shown: string | null = null;
     let [server, bytes] = ['', 0];
     // Counted from the first byte on: a hostile host need not get as far as the protocol.
@@ -89,13 +92,17 @@ function signIn(client: Client, socket: Socket, config: TargetConfig, credential
     socket.on('error', fail);
     // The listeners stay: a later error is reported by whatever runs then.
     client.on('error', fail).on('close', () => fail(new Error('the host closed the connection')));
+    client.once('handshake', () => {
+      clearTimeout(timer);
+      timer = setTimeout(late, timeouts.signIn - timeouts.connect);
+    });
     client.on('ready', () => {
       clearTimeout(timer);
       resolve(server);
     });
     try {
       client.connect({
-        sock: socket, username: config.user, readyTimeout: timeouts.connect, algorithms: algorithmsFor(config.hostKeys), authHandler: [proofOf(config.user, credential)],
+        sock: socket, username: config.user, readyTimeout: timeouts.signIn, algorithms: algorithmsFor(config.hostKeys), authHandler: [proofOf(config.user, credential)],
         hostVerifier: (key: Buffer) => {
           const known = config.hostKeys.some((line) => Buffer.from(line.split(' ')[1] ?? '', 'base64').equals(key));
           if (!known) shown = fingerprintOf(key);

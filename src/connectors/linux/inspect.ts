@@ -15,7 +15,8 @@ import type { Tools } from './tools.ts';
 export async function probe(target: TargetAccess, tools: Tools): Promise<Probe> {
   const began = tools.now().getTime();
   try {
-    await using session = await openHost(target, tools.timeouts);
+    const half = Math.min(tools.timeouts.connect, 1500);
+    await using session = await openHost(target, { ...tools.timeouts, connect: half, signIn: 2 * half });
     const before = tools.now().getTime();
     const rest = Math.max(1, began + 3000 - before);
     const cut = setTimeout(() => void session[Symbol.asyncDispose](), rest);
