@@ -60,6 +60,8 @@ test('B10 an account that an operator renamed, locked, deleted, or took the reco
     'deleted with its home': (login) => `chattr -i /home/${login}/.ssh /home/${login}/.ssh/*; userdel -rf ${login} 2>&1`,
     'lost record': () => 'rm -rf /var/lib/brevet-grants/*',
     'lost rule and key': (login) => `rm -f /etc/sudoers.d/brevet_*; chattr -i /home/${login}/.ssh /home/${login}/.ssh/* ; rm -rf /home/${login}/.ssh`,
+    'given another key': (login) => `chattr -i /home/${login}/.ssh /home/${login}/.ssh/*; echo ssh-ed25519 AAAA >> /home/${login}/.ssh/authorized_keys`,
+    'given another number': (login) => `sed -i s/^${login}:x:[0-9]*/${login}:x:71499/ /etc/passwd`,
     'made a member of others': (login) => `gpasswd -a ${login} users`,
   };
   for (const [what, change] of Object.entries(changes)) {
@@ -69,6 +71,7 @@ test('B10 an account that an operator renamed, locked, deleted, or took the reco
     await host.root(change(loginOf(plan.objectName) ?? ''));
     const taken = await host.connector.withdraw(plan);
     assert.equal(taken.gone, true, `${what}: ${JSON.stringify(taken)}`);
+    assert.equal(JSON.stringify(taken.residue).includes('keys_changed'), what === 'given another key', what);
     assert.equal(await host.living(String(evidence['uid'])), '', what);
     assert.equal(await host.fingerprint(), before, what);
   }
@@ -87,6 +90,24 @@ test('an account of the same name that is not Brevet\'s is never taken over and 
   assert.deepEqual(await host.connector.listOwned(host.target), []);
   assert.equal((await host.connector.removeOwned(host.target, plan.objectName)).gone, false);
   assert.equal((await host.connector.removeOwned(host.target, 'root')).gone, false);
+  assert.equal(await host.fingerprint(), before);
+});
+
+test('B10 deleted and made again by an operator: what ran as Brevet\'s ends, the new account is left alone and told', { timeout: 400_000 }, async (t) => {
+  if (noHost) return t.skip(noHost);
+  await using host = await linuxHost();
+  const before = await host.fingerprint();
+  const plan = host.plan({});
+  const login = loginOf(plan.objectName) ?? '';
+  const { secret, evidence } = await host.connector.provision(plan, yes);
+  await host.ssh(plan, secret ?? '', 'setsid sleep 1000 >/dev/null 2>&1 &');
+  await host.root(`userdel -f ${login} 2>/dev/null; useradd -M -u 1777 -p '*' ${login}`);
+  const taken = await host.connector.withdraw(plan);
+  assert.deepEqual([taken.gone, taken.residue], [false, [{ kind: 'unmarked_account', name: login }]]);
+  assert.equal(await host.living(String(evidence['uid'])), '');
+  assert.equal(await host.root(`id -u ${login}`), '1777');
+  await host.root(`userdel ${login}`);
+  assert.equal((await host.connector.withdraw(plan)).gone, true, 'once the operator has seen to it');
   assert.equal(await host.fingerprint(), before);
 });
 

@@ -44,8 +44,9 @@ ask() {
 read_state() {
   S_kind= S_grant= S_part= S_fence=0 S_name= S_uid= S_groups= S_until= S_key= S_commands=
   [ -f "$1" ] || return 1
-  while IFS='=' read -r key value; do
-    case $key in
+  while IFS= read -r line; do
+    value=${line#*=}
+    case ${line%%=*} in
       kind) S_kind=$value ;;
       grant) S_grant=$value ;;
       part) S_part=$value ;;
@@ -61,7 +62,7 @@ read_state() {
   done <"$1"
   case $S_fence in '' | *[!0-9]*) S_fence=0 ;; esac
   case $S_uid in 0 | *[!0-9]*) S_uid= ;; esac
-  case $S_name in *[!a-z0-9._-]*) S_name= ;; esac
+  case $S_name in *[!a-z0-9._-]* | -*) S_name= ;; esac
 }
 
 # On the disk before the first change: after a crash it tells what has to be looked for.

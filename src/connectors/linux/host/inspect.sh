@@ -30,7 +30,7 @@ list_standing() {
     case ${file##*/} in *.* | *~) continue ;; esac
     [ -f "$file" ] || continue
     ! grep -qsE "^# brevet of=$INSTALLATION " "$file" || continue
-    sed -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' "$file" | grep -E '^[[:blank:]]*[^#@[:blank:]].*=' | grep -vE '^[[:blank:]]*(Defaults|[A-Z]+_Alias|Cmd_Alias)' | head -n 500 | while IFS= read -r line; do
+    sed -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' "$file" | grep -E '^[[:blank:]]*[^#@[:blank:]].*=' | grep -vE '^[[:blank:]]*(Defaults|(User|Runas|Host|Cmnd|Cmd)_Alias)' | head -n 500 | while IFS= read -r line; do
       say sudoers "$(plain "$line")" "$file"
     done
   done
