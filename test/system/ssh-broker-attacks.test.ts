@@ -173,7 +173,7 @@ test('C05 targets that refuse the account, hang, say nonsense, or are not there:
 });
 
 test('a target that hangs up in mid-session ends it, in words', async () => {
-  const ran = await world.ssh(['target', 'echo in; kill -9 $PPID; sleep 5']);
+  const ran = await world.ssh(['target', 'echo in; sleep 1; kill -9 $PPID; sleep 5']);
   assert.deepEqual([ran.code, ran.stdout.toString()], [255, 'in\n']);
   assert.match(ran.stderr, /Brevet: the target has closed the connection/);
   await until(() => world.gate.ends.at(-1)?.session === world.gate.lastSession, 'the report');

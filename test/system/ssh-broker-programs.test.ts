@@ -25,7 +25,8 @@ test('a command: its output, its errors apart, its exit code; who asked for what
   const ran = await world.ssh(['target', 'echo out; echo err >&2; exit 7']);
   assert.deepEqual([ran.code, ran.stdout.toString(), ran.stderr], [7, 'out\n', 'err\n']);
   const lines = await world.recorded();
-  assert.deepEqual(lines.map(({ what }) => what), ['header', 'opened', 'output', 'output', 'exit', 'closed', 'end']);
+  assert.deepEqual(lines.map(({ what }) => what), ['header', 'opened', 'output', 'output', 'exit', 'stream', 'stream', 'closed', 'end']);
+  assert.deepEqual(lines.filter(({ what }) => what === 'stream').map(({ bytes, left }) => [bytes, left]), [[4, 0], [4, 0]], 'nothing was left out');
   assert.deepEqual([lines[1]?.['kind'], lines[1]?.['command'], shown(lines), shown(lines, 'err')], ['exec', 'echo out; echo err >&2; exit 7', 'out\n', 'err\n']);
   assert.deepEqual([lines[4]?.['code'], lines.at(-1)?.['reason']], [7, 'client_closed']);
   const asked = world.gate.asked.at(-1);
@@ -54,7 +55,7 @@ test('some megabytes through a command, in and out at once, are the same', async
   const ran = await world.ssh(['target', 'cat'], MUCH);
   assert.equal(ran.code, 0);
   same(ran.stdout, MUCH);
-  assert.equal((await world.recorded()).filter(({ what }) => what === 'input').reduce((sum, line) => sum + Number(line['count']), 0), MUCH.length);
+  assert.equal((await world.recorded()).find(({ what }) => what === 'closed')?.['bytesIn'], MUCH.length);
 });
 
 test('much on both streams at once arrives whole, to a client that reads late', async () => {
@@ -93,6 +94,8 @@ test('scp in both its forms and sftp carry files byte for byte, both ways', asyn
     const up = await run('scp', [...options, ...form, folder.at('much'), `target:${there}`]);
     assert.deepEqual([up.code, up.stderr], [0, '']);
     same(await readFile(there), MUCH);
+    const told = (await world.recorded()).find(({ op }) => op === (form[0] === '-O' ? 'file' : 'close'));
+    assert.equal(told?.['sha256'] ?? (told?.['written'] as { sha256: string } | undefined)?.sha256, createHash('sha256').update(MUCH).digest('hex'));
     const down = await run('scp', [...options, ...form, `target:${there}`, folder.at('back')]);
     assert.deepEqual([down.code, down.stderr], [0, '']);
     same(await readFile(folder.at('back')), MUCH);
@@ -107,11 +110,11 @@ test('scp in both its forms and sftp carry files byte for byte, both ways', asyn
   const lines = await world.recorded();
   assert.equal(lines.find(({ what }) => what === 'opened')?.['kind'], 'sftp');
   const whole = { bytes: MUCH.length, sha256: createHash('sha256').update(MUCH).digest('hex') };
-  const events = lines.filter(({ what }) => what === 'sftp').map(({ op, path, to, status, read, written }) => [op, path, to ?? read ?? null, status ?? written ?? null]);
-  const [put, got] = [folder.at('put'), folder.at('moved')];
+  const events = lines.filter(({ what }) => what === 'file').map(({ op, path, to, read, written, outcome }) => [op, path, to ?? read ?? written ?? null, outcome]);
+  const [put, moved, dir] = [folder.at('put'), folder.at('moved'), folder.at('dir')];
   assert.deepEqual(events, [
-    ['open', put, null, 0], ['close', put, null, whole], ['open', put, null, 0], ['close', put, whole, null], ['mkdir', folder.at('dir'), null, 0],
-    ['list', `${folder.at('dir')}/`, null, 0], ['rename', put, got, 0], ['setstat', got, null, 0], ['remove', folder.at('not-there'), null, 2], ['remove', got, null, 0],
+    ['init', undefined, null, undefined], ['realpath', '.', null, 'ok'], ['open', put, null, 'ok'], ['close', put, whole, 'ok'], ['open', put, null, 'ok'], ['close', put, whole, 'ok'], ['mkdir', dir, null, 'ok'],
+    ['readdir', `${dir}/`, null, 'ok'], ['rename', put, moved, 'ok'], ['setstat', moved, null, 'ok'], ['remove', folder.at('not-there'), null, 'no such file'], ['remove', moved, null, 'ok'],
   ]);
 });
 

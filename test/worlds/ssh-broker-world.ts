@@ -7,6 +7,7 @@ import { userInfo } from 'node:os';
 import type { SshPermits, SshUpstream } from '#app/ports/gate.ts';
 import { startSshBroker, type SshBroker, type SshBrokerSettings } from '#brokers/ssh/broker.ts';
 import type { SshMaterial } from '#brokers/ssh/doorway.ts';
+import { readRecording } from '#brokers/ssh/recording.ts';
 import { publicKeyLine } from '#contract/ssh/key-lines.ts';
 import { encodePublicKey } from '#contract/ssh/public-key.ts';
 import { authorityOf, signHostCertificate, signUserCertificate, type SshAuthority, type UserContent } from '#contract/ssh/sign-certificate.ts';
@@ -179,8 +180,18 @@ export function run(program: string, args: readonly string[], input?: string | B
   });
 }
 
+/** A recording's events as flat lines, for tests to look through. */
 export function linesOf(chunks: readonly Uint8Array[]): readonly RecordedLine[] {
-  return Buffer.concat(chunks).toString().split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as RecordedLine);
+  return [...readRecording(chunks)].map((event): RecordedLine => {
+    const { at } = event;
+    if (event.type === 'header') return { ...event.header, at, what: 'header', channel: null };
+    if (event.type === 'end') return { at, what: 'end', channel: null, reason: event.reason };
+    const { type, channel } = event;
+    if (type === 'opened') return { ...event.detail, at, what: type, channel, kind: event.kind };
+    if (type === 'file') return { ...event.event, at, what: 'file', channel };
+    if (type === 'output') return { at, what: type, channel, stream: event.stream, bytes: Buffer.from(event.bytes).toString('base64') };
+    return { ...event, what: type };
+  });
 }
 
 /** What came out of a channel, by its recording. */

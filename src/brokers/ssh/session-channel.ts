@@ -1,8 +1,7 @@
 import type { ClientChannel, PseudoTtyInfo, PseudoTtyOptions, ServerChannel, Session } from 'ssh2';
 import type { JsonObject } from '#domain/json.ts';
+import { readCommand, readSftp, type FileReading } from './file-reading.ts';
 import type { Flow } from './relay.ts';
-import { NoSftp } from './sftp-messages.ts';
-import { SftpWatch } from './sftp-watch.ts';
 import type { Track, Tracks } from './tracks.ts';
 
 /** What a program on the target may be told of the client's surroundings: how its texts are to be written. */
@@ -31,7 +30,7 @@ export class SessionChannel implements Track {
   #near: ServerChannel | null = null;
   #far: ClientChannel | null = null;
   #flows: Flow[] = [];
-  #sftp: SftpWatch | null = null;
+  #files: FileReading | null = null;
   #exit: { readonly code: number | null; readonly signal: string | null } | null = null;
   #farClosed = false;
   #over = false;
@@ -112,7 +111,7 @@ export class SessionChannel implements Track {
     near.on('error', () => undefined);
     try {
       open((error, far) => {
-        if (!error) return this.#opened(kind, near, far);
+        if (!error) return this.#opened(kind, String(detail['command'] ?? ''), near, far);
         near.stderr.write('Brevet: the target does not start it\r\n');
         this.#exit = { code: EXIT_FAILED, signal: null };
         this.#finish();
@@ -122,7 +121,7 @@ export class SessionChannel implements Track {
     }
   }
 
-  #opened(kind: Kind, near: ServerChannel, far: ClientChannel): void {
+  #opened(kind: Kind, command: string, near: ServerChannel, far: ClientChannel): void {
     this.#far = far;
     if (this.#over) return this.#endFar(false);
     const number = this.#number;
@@ -135,11 +134,19 @@ export class SessionChannel implements Track {
       this.#farClosed = true;
       this.#maybeFinish();
     });
-    const sftp = kind === 'sftp' ? new SftpWatch((event) => tracks.record((recording) => recording.sftp(number, event))) : null;
-    this.#sftp = sftp;
-    const input = (bytes: Buffer) => (sftp ? this.#readAlong(() => sftp.fromClient(bytes)) : tracks.record((recording) => recording.input(number, bytes)));
-    const output = (stream: 'out' | 'err') => (bytes: Buffer) =>
-      sftp && stream === 'out' ? this.#readAlong(() => sftp.fromTarget(bytes)) : tracks.record((recording) => recording.output(number, bytes, stream));
+    const emit = (event: JsonObject) => tracks.record((recording) => recording.sftp(number, event));
+    const files = kind === 'sftp' ? readSftp(emit) : kind === 'exec' ? readCommand(command, emit) : null;
+    this.#files = files;
+    const input = (bytes: Buffer) => {
+      files?.fromClient(bytes);
+      if (kind !== 'sftp') tracks.record((recording) => recording.input(number, bytes));
+      this.#demandReadable();
+    };
+    const output = (stream: 'out' | 'err') => (bytes: Buffer) => {
+      if (stream === 'out') files?.fromTarget(bytes);
+      if (kind !== 'sftp' || stream === 'err') tracks.record((recording) => recording.output(number, bytes, stream));
+      this.#demandReadable();
+    };
     this.#flows = [
       tracks.fromClient(near, far, input, () => far.eof()),
       tracks.toClient(far, near, output('out'), () => this.#maybeFinish()),
@@ -148,14 +155,11 @@ export class SessionChannel implements Track {
   }
 
   /** What can't be read can't be recorded: it does not pass, and the channel ends. */
-  #readAlong(read: () => void): void {
-    try {
-      read();
-    } catch (error) {
-      if (!(error instanceof NoSftp)) throw error;
-      this.#tracks.refused('sftp', { why: error.message });
-      this.close(false, `Brevet: ${error.message}\r\n`);
-    }
+  #demandReadable(): void {
+    const why = this.#files?.broken;
+    if (!why || this.#over) return;
+    this.#tracks.refused('sftp', { why });
+    this.close(false, `Brevet: ${why}\r\n`);
   }
 
   /** The program has ended, and the client has all that it said. */
@@ -190,7 +194,7 @@ export class SessionChannel implements Track {
     this.#over = true;
     for (const flow of this.#flows) flow.stop();
     this.#tracks.forget(this.#flows);
-    this.#sftp?.finish();
+    this.#files?.end();
     const [input, out, err] = this.#flows;
     this.#tracks.closed(this.#number, input?.bytes ?? 0, (out?.bytes ?? 0) + (err?.bytes ?? 0));
   }

@@ -7,7 +7,8 @@ import { warnWords, type Words } from '../carried/words.ts';
 import type { Proven } from './client-auth.ts';
 import type { Visitor } from './doorway.ts';
 import { Forwards } from './forwards.ts';
-import { JsonLinesRecording } from './recorder-port.ts';
+import { readRules, USUAL_RULES, type MaskRules } from './mask-rules.ts';
+import { SshRecordingWriter } from './recording-writer.ts';
 import { SessionChannel } from './session-channel.ts';
 import { lineOf, linesOf, refusalWords } from './speech.ts';
 import { Tracks, type Life } from './tracks.ts';
@@ -18,6 +19,10 @@ const PART_MS = 200;
 const LINGER_MS = 400;
 /** Requests of these kinds only tell how a client behaves, or ask whether somebody is there: servers refuse them. */
 const HARMLESS = ['keepalive@openssh.com', 'eow@openssh.com', 'winadj@putty.projects.tartarus.org', 'simple@putty.projects.tartarus.org'];
+
+let usual: MaskRules | null = null;
+/** Made when the first session begins: it takes some tens of milliseconds. */
+const usualRules = (): MaskRules => (usual ??= readRules(USUAL_RULES));
 
 /** What SSH does for a session; how it lives and ends is the same in all protocols. One client's connection is one session. */
 export class SshSession implements Carrier<Words> {
@@ -34,7 +39,7 @@ export class SshSession implements Carrier<Words> {
     this.#visitor = visitor;
     this.#proven = proven;
     this.#ticket = ticket;
-    this.#life = new CarriedSession(context, ticket, new JsonLinesRecording(), this);
+    this.#life = new CarriedSession(context, ticket, new SshRecordingWriter({ rules: usualRules() }), this);
   }
 
   /** Carries the session; answers when the client is let in, or is not to be. Never throws. */

@@ -6,7 +6,7 @@ import type { CarriedSession } from '../carried/carried-session.ts';
 import type { Words } from '../carried/words.ts';
 import type { Proven } from './client-auth.ts';
 import type { PatchedConnection } from './patched-ssh2.ts';
-import type { SshRecording } from './recorder-port.ts';
+import type { SshRecordingWriter } from './recording-writer.ts';
 import { Flow, type FlowEvents } from './relay.ts';
 import type { Target } from './upstream.ts';
 
@@ -17,7 +17,7 @@ const MOST_REFUSED = 1000;
 /** A stranger's words in the recording. */
 const LONGEST_DETAIL = 200;
 
-export type Life = CarriedSession<SshRecording, Words>;
+export type Life = CarriedSession<SshRecordingWriter, Words>;
 
 /** One thing of a session's that is open: a program, a forwarded connection, a port that is listened on. */
 export interface Track {
@@ -89,7 +89,7 @@ export class Tracks {
   }
 
   /** Writes into the recording what happens now. A recording that can't be written ends the session. */
-  record(write: (recording: SshRecording) => void): void {
+  record(write: (recording: SshRecordingWriter) => void): void {
     const { recorder } = this.#life;
     recorder.writer.tick(this.#life.now);
     try {
