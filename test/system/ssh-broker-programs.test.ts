@@ -118,6 +118,16 @@ test('scp in both its forms and sftp carry files byte for byte, both ways', asyn
   ]);
 });
 
+test('D01 what calls itself SFTP and can not be read does not pass, and its channel ends', async () => {
+  const ran = await world.ssh(['-s', 'target', 'sftp'], Buffer.from('ffffffff0100000003', 'hex'));
+  assert.deepEqual([ran.code, ran.stdout.length], [255, 0]);
+  assert.match(ran.stderr, /^Brevet: /);
+  const lines = await world.recorded();
+  assert.deepEqual(refusals(lines), ['sftp']);
+  assert.equal(lines.find(({ kind, what }) => what === 'closed' || kind === 'sftp')?.['kind'], 'sftp');
+  assert.equal(lines.find(({ what }) => what === 'closed')?.['bytesIn'], 0, 'nothing of it was handed on');
+});
+
 test('rsync and git work over it', async () => {
   const { folder, options } = world;
   await mkdir(folder.at('tree/deep'), { recursive: true });
